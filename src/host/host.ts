@@ -1,0 +1,142 @@
+import type { Readable, Writable } from "node:stream";
+
+/**
+ * The machine as plans and drivers see it. `realHost()` is the one that touches it; `fakeHost()` answers from a script.
+ */
+export interface Host {
+	/** Runs a short program to its end. Never through a shell; output is capped at 1 MiB. */
+	run(argv: readonly [string, ...string[]], options?: RunOptions): Promise<ProgramResult>;
+	/** Absolute path of a program on PATH (and the sbin folders), or undefined. */
+	findProgram(name: string): Promise<string | undefined>;
+	/** Text of a small file such as those below /proc and /sys, or undefined when it can't be read. At most 1 MiB. */
+	readText(path: string): Promise<string | undefined>;
+	exists(path: string): Promise<boolean>;
+	/** Real and effective ids of this process. */
+	readonly userId: number;
+	readonly groupId: number;
+	/** Starts a supervised process: everything of it ends when the run ends or this process dies. */
+	supervise(spec: SupervisionSpec): Promise<Supervised>;
+}
+
+export interface RunOptions {
+	readonly input?: string | Uint8Array;
+	/** Default 10 000. */
+	readonly timeoutMs?: number;
+	readonly environment?: Readonly<Record<string, string>>;
+	readonly workingDirectory?: string;
+}
+
+export interface ProgramResult {
+	/** 128 + N when a signal ended it, 124 on timeout, 127 when it isn't there. */
+	readonly exitCode: number;
+	readonly stdout: string;
+	readonly stderr: string;
+}
+
+/** Exactly what the supervisor does, in this order. Data only: it is part of the launch plan. */
+export interface SupervisionSpec {
+	/** Wraps the supervisor itself, e.g. `podman unshare`; empty for none. */
+	readonly wrapper: readonly string[];
+	/** Control groups: created, given `files`, joined before exec, killed and removed at the end. */
+	readonly controlGroups: readonly ControlGroup[];
+	/** setrlimit(2) names without RLIMIT_, e.g. NOFILE; soft and hard alike. */
+	readonly resourceLimits: readonly { readonly name: string; readonly value: number }[];
+	/** A private mount namespace with these paths unmounted; null leaves the host's. */
+	readonly privateMounts: { readonly unmount: readonly string[] } | null;
+	/** The two network namespaces of a gated run; null leaves the host's network. */
+	readonly network: NetworkSpec | null;
+	/** Bytes given to the program as an open read-only descriptor. */
+	readonly descriptors: readonly { readonly fd: number; readonly bytes: Uint8Array }[];
+	readonly argv: readonly [string, ...string[]];
+	/** The program's whole environment. */
+	readonly environment: Readonly<Record<string, string>>;
+	readonly workingDirectory: string;
+	/** Whether a signal goes to the program itself (podman passes it on) or to what runs inside it (bwrap does not). */
+	readonly signalTarget: "program" | "descendants";
+	/** Bytes written to disks (/proc/PID/io write_bytes over the run's processes) past which all is killed. */
+	readonly diskWriteBytes: number | null;
+	/** Commands run by the supervisor after the end, whatever ended it, e.g. `podman rm`. */
+	readonly afterwards: readonly (readonly [string, ...string[]])[];
+}
+
+export interface ControlGroup {
+	/** Absolute directory; its parent exists or is made. */
+	readonly path: string;
+	/** Written in order, e.g. `memory.max`. */
+	readonly files: readonly { readonly name: string; readonly value: string }[];
+}
+
+/**
+ * Two namespaces joined by a veth pair: the workload sits in the sandbox one, whose only way out is the gate one, which
+ * has no way out at all. Every TCP connection that arrives in the gate namespace is carried over `gateSocket`.
+ */
+export interface NetworkSpec {
+	/** `ip -batch` text run in the gate namespace. `@SANDBOX_PID@` stands for a process in the sandbox namespace. */
+	readonly gateCommands: string;
+	/** `ip -batch` text run in the sandbox namespace. */
+	readonly sandboxCommands: string;
+	/** `nft -f` text run in the gate namespace. */
+	readonly firewall: string;
+	/** Port in the gate namespace that the firewall redirects TCP to. */
+	readonly redirectPort: number;
+	/** Address in the gate namespace where UDP port 53 is answered. */
+	readonly resolverAddress: string;
+	readonly gateInterface: string;
+	readonly sandboxInterface: string;
+	/** `address:port` listeners inside the sandbox namespace, for allowed loopback destinations. */
+	readonly loopbackListeners: readonly { readonly address: string; readonly port: number }[];
+	/** Unix socket on which the gate accepts carried connections. */
+	readonly gateSocket: string;
+	/** Carried connections at once; more are closed and counted. */
+	readonly maxConnections: number;
+}
+
+export interface Supervised {
+	readonly stdin: Writable;
+	readonly stdout: Readable;
+	readonly stderr: Readable;
+	/** Process id of the supervisor, and a process id inside the sandbox's namespaces. */
+	readonly supervisorPid: number;
+	readonly programPid: number;
+	/** Sends a signal as `signalTarget` says. */
+	signal(name: NodeJS.Signals): void;
+	/** Kills everything at once. */
+	kill(): void;
+	/** What the supervisor reports while it runs: connections that ended, datagrams that were refused. */
+	onEvent(listener: (event: SupervisorEvent) => void): void;
+	/** Settles when the program has ended and nothing of it is left. */
+	readonly ended: Promise<Ending>;
+}
+
+export type SupervisorEvent =
+	| { readonly event: "connection"; readonly id: number; readonly received: number; readonly sent: number }
+	| {
+			readonly event: "datagram";
+			/** IP protocol number, or the EtherType plus 65536 for what isn't IP. */
+			readonly protocol: number;
+			readonly source: string;
+			readonly destination: string;
+			readonly port: number;
+			readonly bytes: number;
+			readonly packets: number;
+	  };
+
+export interface Ending {
+	readonly exitCode: number | null;
+	readonly signal: NodeJS.Signals | null;
+	/** What the supervisor itself ended it for. */
+	readonly cause: "program" | "killed" | "disk-write-limit" | "out-of-memory" | "failed-to-start";
+	/** Set with `failed-to-start`: one sentence. */
+	readonly message: string | null;
+	/** Counters of `sandboxInterface` just before it went; null without a network. */
+	readonly counters: InterfaceCounters | null;
+}
+
+export interface InterfaceCounters {
+	readonly txBytes: number;
+	readonly txPackets: number;
+	readonly rxBytes: number;
+	readonly rxPackets: number;
+	/** Payload bytes the kernel sent again (RetransSegs times the MTU): an upper bound. */
+	readonly retransmittedBytes: number;
+}

@@ -1,0 +1,77 @@
+import type { Failure, NonEmpty, RunId } from "../core/index.ts";
+import type { Host, SupervisionSpec, Supervised } from "../host/index.ts";
+import type { DriverName, Guarantee, Limits, Workload } from "./schema.ts";
+
+/**
+ * One way to run a workload. Three files per driver: `probe.ts` measures the machine, `plan.ts` decides everything and
+ * touches nothing, `start.ts` does exactly the plan.
+ */
+export interface Driver<Name extends DriverName = DriverName, Facts = unknown> {
+	readonly name: Name;
+	/** Higher is stronger; `host` is 0. Choosing a driver takes the strongest whose plan is met at native speed. */
+	readonly strength: number;
+	/** Two lines for people: what it is, and what it does not protect against. */
+	readonly summary: string;
+	readonly doesNotProtectAgainst: string;
+	/** Measured now, never assumed. */
+	probe(host: Host): Promise<Facts>;
+	/** What `doctor` prints of the facts. */
+	explain(facts: Facts): readonly Check[];
+	/** Pure and total. */
+	plan(request: PlanRequest, facts: Facts): Planned<Name> | Unmet;
+	start(plan: LaunchPlan<Name>, secrets: LaunchSecrets, host: Host): Promise<Run>;
+	/** After a crash of Vouch: ends and removes whatever is left of that run. True when there was something. */
+	recover(runId: RunId, host: Host): Promise<boolean>;
+}
+
+/** Everything that had to be chosen before planning. */
+export interface PlanRequest {
+	readonly runId: RunId;
+	readonly workload: Workload;
+	/** Private folder of this run (0700): sockets and temporary files. */
+	readonly runDirectory: string;
+	/** Root file system on disk when the workload has an image. */
+	readonly rootDirectory: string | null;
+	/** Unix socket of the gate. */
+	readonly gateSocket: string;
+	/** Loopback destinations of the host that rules allow: they are listened for inside. */
+	readonly loopbackListeners: readonly { readonly address: string; readonly port: number }[];
+	/** `--isolation host` needs `--accept-no-isolation` said. */
+	readonly acceptNoIsolation: "accepted" | "not-accepted";
+}
+
+/** Values that no plan, log or receipt may hold. */
+export interface LaunchSecrets {
+	readonly environment: Readonly<Record<string, string>>;
+}
+
+export interface LaunchPlan<Name extends DriverName = DriverName> {
+	readonly schema: "vouch.launch-plan/v1";
+	readonly driver: Name;
+	readonly runId: RunId;
+	readonly workloadDigest: string;
+	readonly guarantees: {
+		readonly kept: readonly Guarantee[];
+		readonly notKept: readonly { readonly guarantee: Guarantee; readonly reason: string }[];
+	};
+	readonly limits: {
+		readonly enforced: readonly { readonly limit: keyof Limits; readonly by: string }[];
+		readonly notEnforced: readonly { readonly limit: keyof Limits; readonly reason: string }[];
+	};
+	/** Without the environment and descriptors' bytes, which hold values; the driver adds them at start. */
+	readonly supervision: Omit<SupervisionSpec, "environment" | "descriptors">;
+}
+
+export type Planned<Name extends DriverName = DriverName> = { readonly kind: "planned"; readonly plan: LaunchPlan<Name> };
+export type Unmet = { readonly kind: "unmet"; readonly reasons: NonEmpty<Failure> };
+
+/** The live thing. */
+export type Run = Supervised;
+
+export interface Check {
+	readonly name: string;
+	readonly status: "ok" | "warning" | "missing";
+	readonly found: string;
+	/** The exact command that mends it; null when nothing is wrong or nothing can be done. */
+	readonly fix: string | null;
+}
