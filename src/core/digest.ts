@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { z } from "zod";
 import { canonicalJson, type Json } from "./canonical-json.ts";
 
@@ -10,11 +10,11 @@ export const digestSchema = z
 export type Digest = z.infer<typeof digestSchema>;
 
 export function sha256(bytes: Uint8Array): Uint8Array {
-	return new Uint8Array(createHash("sha256").update(bytes).digest());
+	return new Uint8Array(hash("sha256", bytes, "buffer"));
 }
 
 export function digestOf(bytes: Uint8Array | string): Digest {
-	return `sha256:${createHash("sha256").update(bytes).digest("hex")}` as Digest;
+	return `sha256:${hash("sha256", bytes)}` as Digest;
 }
 
 /** Digest of the RFC 8785 form: the name of a workload, a launch plan, a policy, a decision. */

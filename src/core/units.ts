@@ -5,7 +5,7 @@ const MS_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, 
 
 /** Bytes of `512`, `64k`, `64KiB`, `1.5G`; undefined when it is not a size or above 2^53 - 1. */
 export function parseByteSize(text: string): number | undefined {
-	const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(text.trim());
+	const match = /^(\d+(?:\.\d+)?)\s*(?:([kmgt])(?:i?b)?|b)?$/i.exec(text.trim());
 	return scaled(match, BYTE_UNITS);
 }
 
@@ -26,7 +26,8 @@ export function formatBytes(bytes: number): string {
 	const units = ["B", "KiB", "MiB", "GiB", "TiB"];
 	let value = bytes;
 	let unit = 0;
-	while (value >= 1024 && unit < units.length - 1) {
+	// 1023.9 KiB would print as 1024 KiB: step up where the rounded number would reach the next unit.
+	while (value >= (unit === 0 ? 1024 : 1023.5) && unit < units.length - 1) {
 		value /= 1024;
 		unit += 1;
 	}
@@ -34,8 +35,8 @@ export function formatBytes(bytes: number): string {
 }
 
 export function formatDurationMs(durationMs: number): string {
-	if (durationMs < 1000) return `${Math.round(durationMs)} ms`;
-	if (durationMs < 60_000) return `${(durationMs / 1000).toFixed(1)} s`;
-	const minutes = Math.floor(durationMs / 60_000);
-	return `${minutes} m ${Math.round((durationMs - minutes * 60_000) / 1000)} s`;
+	if (Math.round(durationMs) < 1000) return `${Math.round(durationMs)} ms`;
+	if (durationMs < 59_950) return `${(durationMs / 1000).toFixed(1)} s`;
+	const seconds = Math.round(durationMs / 1000);
+	return `${Math.floor(seconds / 60)} m ${seconds % 60} s`;
 }
