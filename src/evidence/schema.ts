@@ -15,8 +15,8 @@ const count = z.int().nonnegative();
 export const treeChangeSchema = z.strictObject({
 	path: z.string(),
 	change: z.enum(["added", "removed", "modified", "mode", "type"]),
-	/** Why a person should look at it: git hook, setuid bit, executable added. Empty for most. */
-	flags: z.array(z.enum(["git-hook", "git-config", "setuid", "symlink-outside", "executable"])),
+	/** Why a person should look at it: git hook, Vouch policy, setuid bit, executable added. Empty for most. */
+	flags: z.array(z.enum(["git-hook", "git-config", "policy", "setuid", "symlink-outside", "executable"])),
 });
 export type TreeChange = z.infer<typeof treeChangeSchema>;
 

@@ -1,0 +1,49 @@
+import type { z } from "zod";
+import { type Digest, digestOfJson, hexOfDigest, type Json } from "../core/index.ts";
+import { fail } from "./failures.ts";
+import {
+	RECEIPT_PREDICATE_TYPE,
+	type ReceiptPredicate,
+	type ReceiptStatement,
+	receiptStatementSchema,
+	STATEMENT_TYPE,
+} from "./schema.ts";
+
+/** What follows from the other parts and is therefore never handed in. */
+type Derived = "schema" | "workloadDigest" | "launchPlanDigest" | "guarantees" | "statement";
+
+/** What happened, as the composition root measured it. */
+export type ReceiptParts = Omit<ReceiptPredicate, Derived>;
+
+/** Something that the run produced: stdout, stderr, a diff, an artifact. */
+export interface ReceiptSubject {
+	readonly name: string;
+	readonly digest: Digest;
+}
+
+/** The in-toto statement of one run. Throws `statement-malformed` when the parts do not fit the schema: a bug. */
+export function makeStatement(parts: ReceiptParts, subjects: readonly ReceiptSubject[]): ReceiptStatement {
+	const predicate: ReceiptPredicate = {
+		...parts,
+		schema: "vouch.receipt/v1",
+		workloadDigest: digestOfJson(parts.workload),
+		launchPlanDigest: digestOfJson(parts.launchPlan as Json),
+		guarantees: parts.launchPlan.guarantees,
+		statement: "This receipt proves what was enforced and observed, not that the code was right.",
+	};
+	const parsed = receiptStatementSchema.safeParse({
+		_type: STATEMENT_TYPE,
+		subject: subjects.map(({ name, digest }) => ({ name, digest: { sha256: hexOfDigest(digest) } })),
+		predicateType: RECEIPT_PREDICATE_TYPE,
+		predicate,
+	});
+	if (!parsed.success) throw fail("statement-malformed", { run: parts.runId, ...firstIssue(parsed.error) });
+	return parsed.data;
+}
+
+/** The first thing that does not fit, as words for a sentence. */
+export function firstIssue(error: z.ZodError): { member: string; why: string } {
+	const [issue] = error.issues;
+	const path = issue?.path.map(String).join(".") ?? "";
+	return { member: path === "" ? "the whole" : path, why: issue?.message ?? "does not fit" };
+}
