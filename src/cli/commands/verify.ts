@@ -1,0 +1,77 @@
+import { readFileSync } from "node:fs";
+import {
+	MAX_RECEIPT_BYTES,
+	type PublicKey,
+	parsePublicKey,
+	renderVerdict,
+	type Verdict,
+	verifyReceipt,
+} from "../../evidence/index.ts";
+import type { Action, Flag, FlagValues } from "../command.ts";
+import { fail } from "../failures.ts";
+import { realParts } from "../run/parts.ts";
+import { paint, printable, printJson, table } from "../screen.ts";
+
+export const verifyAction: Action = async ({ operands, flags }) => {
+	const path = operands[0] ?? "";
+	const verdict = verifyReceipt(readBounded(path, MAX_RECEIPT_BYTES), {
+		trustedKeys: trustedKeys(flags),
+		subjects: subjectFiles(flags),
+	});
+	if (flags.has("--json")) printJson(verdict);
+	else show(path, verdict);
+	return renderVerdict(verdict).exitCode;
+};
+
+/** Keys named on the command line, or else those that this node trusts. */
+export function trustedKeys(flags: FlagValues): readonly PublicKey[] {
+	const named = flags.all("--key");
+	return named.length === 0 ? realParts().keys().trusted() : named.map(readKey);
+}
+
+export function readKey(given: string): PublicKey {
+	const text = looksLikeKey(given) ? given : readBounded(given, 64 * 1024).toString("utf8");
+	const parsed = parsePublicKey(text);
+	if (parsed.kind === "key") return parsed.key;
+	throw fail("cli.key-unusable", { path: given, problem: parsed.reason.sentence });
+}
+
+function looksLikeKey(text: string): boolean {
+	return text.startsWith("vouch-ed25519") || text.startsWith("-----BEGIN");
+}
+
+function subjectFiles(flags: FlagValues): Readonly<Record<string, Uint8Array>> {
+	const named: readonly [Flag["name"], string][] = [
+		["--stdout", "stdout"],
+		["--stderr", "stderr"],
+		["--diff", "workspace.diff"],
+	];
+	const given = named.flatMap(([flag, subject]) => {
+		const path = flags.text(flag);
+		return path === undefined ? [] : [[subject, readBounded(path, 2 ** 31 - 1)] as const];
+	});
+	return Object.fromEntries(given);
+}
+
+export function readBounded(path: string, maxBytes: number): Buffer {
+	try {
+		const bytes = readFileSync(path);
+		if (bytes.length > maxBytes) throw new Error(`it is larger than ${maxBytes} bytes`);
+		return bytes;
+	} catch (error) {
+		throw fail("cli.file-unreadable", { path, problem: (error as Error).message }, error);
+	}
+}
+
+const SIGNS = {
+	holds: paint("green", "holds", process.stdout),
+	"does-not-hold": paint("red", "DOES NOT HOLD", process.stdout),
+	"not-claimed": paint("dim", "not claimed", process.stdout),
+} as const;
+
+function show(path: string, verdict: Verdict): void {
+	const rows = verdict.claims.map((claim) => [SIGNS[claim.status], claim.claim, printable(claim.detail)]);
+	const { ending } = renderVerdict(verdict);
+	const colour = verdict.status === "verified" ? "green" : "red";
+	process.stdout.write(`${table(rows, 160)}\n${printable(path)}: ${paint(colour, ending, process.stdout)}\n`);
+}

@@ -1,0 +1,98 @@
+import { defineFailures } from "../core/index.ts";
+
+export const { table, failure, fail } = defineFailures({
+	"cli.usage": {
+		audience: "caller",
+		retry: "never",
+		status: 400,
+		sentence: "{problem}",
+	},
+	"cli.run-not-found": {
+		audience: "caller",
+		retry: "never",
+		status: 404,
+		sentence: "Looking up run {run}: no run has that id or begins with it. `vouch runs` lists them.",
+	},
+	"cli.run-ambiguous": {
+		audience: "caller",
+		retry: "never",
+		status: 409,
+		sentence: "Looking up run {run}: {count} runs begin with that. Give more of the id; `vouch runs` lists them.",
+	},
+	"cli.workspace-unusable": {
+		audience: "caller",
+		retry: "never",
+		status: 400,
+		sentence:
+			"Using {path} as the workspace: {problem}. Give an existing folder with --workspace, or --workspace none.",
+	},
+	"cli.secret-unset": {
+		audience: "caller",
+		retry: "never",
+		status: 400,
+		sentence:
+			"Passing {name} into the run: it is not set in this environment. Export it first, or give --env {name}=VALUE.",
+	},
+	"cli.policy-unreadable": {
+		audience: "caller",
+		retry: "never",
+		status: 400,
+		sentence: "Reading the policy {path}: {problem}. Nothing was run; mend the file, or give another with --policy.",
+	},
+	"cli.denied": {
+		audience: "caller",
+		retry: "never",
+		status: 403,
+		sentence: "The policy refuses this run: {reasons} Nothing was run.",
+	},
+	"cli.approval-needed": {
+		audience: "caller",
+		retry: "never",
+		status: 403,
+		sentence:
+			"This run needs a person's approval and there is no terminal to ask at: {reasons} Nothing was run; start it from a terminal, or change the policy.",
+	},
+	"cli.approval-rejected": {
+		audience: "caller",
+		retry: "never",
+		status: 403,
+		sentence: "{approver} rejected workload {workload}. Nothing was run.",
+	},
+	"cli.rules-invalid": {
+		audience: "caller",
+		retry: "never",
+		status: 400,
+		sentence: "Reading the network rules: {problems} Nothing was run.",
+	},
+	"cli.no-driver": {
+		audience: "operator",
+		retry: "never",
+		status: 501,
+		sentence:
+			"No isolation on this machine can keep what this run demands. {problems} `vouch doctor` says what is missing.",
+	},
+	"cli.start-failed": {
+		audience: "operator",
+		retry: "unknown",
+		status: 500,
+		sentence: "Starting the sandbox: {problem}. The command was not run; `vouch doctor` checks this machine.",
+	},
+	"cli.file-unreadable": {
+		audience: "caller",
+		retry: "never",
+		status: 400,
+		sentence: "Reading {path}: {problem}. Check the path and its permissions.",
+	},
+	"cli.key-unusable": {
+		audience: "caller",
+		retry: "never",
+		status: 400,
+		sentence: "Reading the public key {path}: {problem}. `vouch key show` prints one in the right form.",
+	},
+	"cli.no-output-kept": {
+		audience: "caller",
+		retry: "never",
+		status: 404,
+		sentence: "Reading the output of run {run}: it was not kept. The receipt still holds its digest.",
+	},
+});

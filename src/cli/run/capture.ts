@@ -1,0 +1,74 @@
+import { createHash } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import type { Readable, Writable } from "node:stream";
+import { finished } from "node:stream/promises";
+import type { Digest } from "../../core/index.ts";
+import { Masking } from "./masking.ts";
+
+/** Bytes that a run's two streams may print together; shared between both captures. */
+export interface OutputBudget {
+	left: number;
+	/** Called with every chunk that did not fit. */
+	exhausted: () => void;
+}
+
+export interface Captured {
+	/** Digest of what is kept: the stream, with secrets masked. */
+	readonly digest: Digest;
+	/** Bytes the command printed, up to the budget. */
+	readonly bytes: number;
+	readonly truncated: boolean;
+}
+
+/**
+ * Copies one stream of the run to the screen untouched and to a file with secrets masked, and digests the file. Back-pressure
+ * of the screen reaches the command. A screen that went away (EPIPE) is forgotten; the file goes on.
+ */
+export async function capture(
+	source: Readable,
+	screen: Writable | null,
+	path: string,
+	secrets: readonly string[],
+	budget: OutputBudget,
+): Promise<Captured> {
+	const hash = createHash("sha256");
+	const file = createWriteStream(path, { flags: "wx", mode: 0o600 });
+	const masking = new Masking(secrets);
+	masking.on("data", (chunk: Buffer) => hash.update(chunk));
+	masking.pipe(file);
+	const kept = finished(file);
+	// Awaited at the end; a failure before that is seen with the next chunk, not as one that nobody handles.
+	kept.catch(() => {});
+	let bytes = 0;
+	let truncated = false;
+	let visible = screen;
+	// Never taken off: the last bytes may fail after all is done here, and that is no failure of the run either.
+	screen?.on("error", () => {
+		visible = null;
+	});
+	for await (const whole of source as AsyncIterable<Buffer>) {
+		if (file.errored !== null) throw file.errored;
+		const chunk = whole.subarray(0, budget.left);
+		budget.left -= chunk.length;
+		if (chunk.length < whole.length) {
+			truncated = true;
+			budget.exhausted();
+		}
+		bytes += chunk.length;
+		await Promise.all([send(visible, chunk), send(masking, chunk)]);
+	}
+	masking.end();
+	await kept;
+	return { digest: `sha256:${hash.digest("hex")}` as Digest, bytes, truncated };
+}
+
+async function send(target: Writable | null, chunk: Buffer): Promise<void> {
+	if (target === null || target.destroyed || chunk.length === 0 || target.write(chunk)) return;
+	await new Promise<void>((resolve) => {
+		const settle = (): void => {
+			for (const event of ["drain", "close", "error"]) target.off(event, settle);
+			resolve();
+		};
+		for (const event of ["drain", "close", "error"]) target.once(event, settle);
+	});
+}

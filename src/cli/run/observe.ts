@@ -1,0 +1,94 @@
+import { createHash, type Hash } from "node:crypto";
+import type { Readable, Writable } from "node:stream";
+import type { Clock, Digest } from "../../core/index.ts";
+import type { Ending, Supervised } from "../../host/index.ts";
+import type { Workload } from "../../runtime/schema.ts";
+import { type Captured, capture, type OutputBudget } from "./capture.ts";
+import type { RunFiles } from "./records.ts";
+import { Stopping, type StopReason } from "./stop.ts";
+
+/** What was seen of a run from its first process to its last. */
+export interface Observed {
+	readonly ending: Ending;
+	/** Why Vouch ended it; null when it ended by itself. */
+	readonly stopped: StopReason | null;
+	/** The signal a person sent, when that is what ended it. */
+	readonly cancelSignal: NodeJS.Signals | null;
+	readonly startedAtMs: number;
+	readonly durationMs: number;
+	readonly stdout: Captured;
+	readonly stderr: Captured;
+	readonly stdin: { readonly digest: Digest; readonly bytes: number } | null;
+}
+
+export interface Screens {
+	readonly stdin: Readable | null;
+	readonly stdout: Writable | null;
+	readonly stderr: Writable | null;
+	readonly say: (text: string) => void;
+}
+
+/** Joins a live run to the person's streams, the clock and the limits that Vouch itself keeps, until nothing of it is left. */
+export async function observe(
+	run: Supervised,
+	workload: Workload,
+	secrets: readonly string[],
+	files: RunFiles,
+	screens: Screens,
+	clock: Clock,
+): Promise<Observed> {
+	const startedAtMs = clock.nowMs();
+	const startedAt = clock.monotonicMs();
+	const stopping = new Stopping(run, workload.limits.timeoutMs, screens.say);
+	const input = new Input(run.stdin, screens.stdin);
+	const budget: OutputBudget = {
+		left: workload.limits.outputBytes ?? Number.POSITIVE_INFINITY,
+		exhausted: () => stopping.outputExhausted(),
+	};
+	try {
+		const [ending, stdout, stderr] = await Promise.all([
+			run.ended,
+			capture(run.stdout, screens.stdout, files.stdout, secrets, budget),
+			capture(run.stderr, screens.stderr, files.stderr, secrets, budget),
+		]);
+		const durationMs = clock.monotonicMs() - startedAt;
+		const { reason: stopped, signal: cancelSignal } = stopping;
+		return { ending, stopped, cancelSignal, startedAtMs, durationMs, stdout, stderr, stdin: input.end() };
+	} catch (error) {
+		// Its output can't be kept any more, so it must not go on unseen.
+		run.kill();
+		await run.ended;
+		throw error;
+	} finally {
+		stopping.done();
+	}
+}
+
+/** Passes stdin on, digesting what the command was given. */
+class Input {
+	readonly #hash: Hash = createHash("sha256");
+	#bytes = 0;
+	readonly #source: Readable | null;
+
+	constructor(target: Writable, source: Readable | null) {
+		this.#source = source;
+		// A command that doesn't read its input is no failure of the run.
+		target.on("error", () => source?.unpipe(target));
+		if (source === null) {
+			target.end();
+			return;
+		}
+		source.on("data", (chunk: Buffer) => {
+			this.#hash.update(chunk);
+			this.#bytes += chunk.length;
+		});
+		source.pipe(target);
+	}
+
+	end(): Observed["stdin"] {
+		this.#source?.unpipe();
+		this.#source?.destroy();
+		if (this.#source === null) return null;
+		return { digest: `sha256:${this.#hash.digest("hex")}` as Digest, bytes: this.#bytes };
+	}
+}

@@ -1,0 +1,175 @@
+import { isAbsolute, join, relative } from "node:path";
+import { digestOfJson, type Json, type RunId } from "../../core/index.ts";
+import { type CompiledRules, compileRules, loopbackListenersOf } from "../../egress/index.ts";
+import { applyPolicyDefaults, decide, type Policy, readPolicy } from "../../governance/index.ts";
+import type { Approval, Decision } from "../../governance/schema.ts";
+import {
+	chooseDriver,
+	type Driver,
+	type LaunchPlan,
+	type PlanRequest,
+	type PreparedRoot,
+	prepareRoot,
+} from "../../runtime/index.ts";
+import type { DriverName, Limits, Workload } from "../../runtime/schema.ts";
+import { fail } from "../failures.ts";
+import { approvalsFor } from "./approval.ts";
+import type { Parts } from "./parts.ts";
+import { findPolicies } from "./policies.ts";
+import type { RunRequest } from "./request.ts";
+
+/** A run that is decided, planned and approved, and has not begun. */
+export interface PreparedRun {
+	readonly runId: RunId;
+	readonly workload: Workload;
+	readonly decision: Decision;
+	readonly approvals: readonly Approval[];
+	readonly rules: CompiledRules;
+	readonly driver: Driver;
+	readonly plan: LaunchPlan;
+	readonly gateSocket: string;
+}
+
+/** What a run gets that asked for nothing: bounds that ordinary work never meets and a bomb does. */
+const BUILT_IN_LIMITS: Limits = {
+	cpuMillicores: null,
+	memoryMiB: null,
+	processes: 4096,
+	openFiles: null,
+	diskWriteMiB: null,
+	outputBytes: 256 * 2 ** 20,
+	timeoutMs: null,
+};
+
+/** From request to plan: reads policies, fixes the workload, chooses a driver, decides, asks for approval. Starts nothing. */
+export async function prepare(
+	request: RunRequest,
+	runId: RunId,
+	runDirectory: string,
+	parts: Parts,
+): Promise<PreparedRun> {
+	refuseOwnFolders(request, parts);
+	const policies = readPolicies(request);
+	const root = await rootOf(request, parts);
+	const rules = compiledRules(request);
+	const gateSocket = join(runDirectory, "gate.sock");
+	const planRequestFor = (workload: Workload): PlanRequest => ({
+		runId,
+		workload,
+		runDirectory,
+		root,
+		gateSocket,
+		loopbackListeners: loopbackListenersOf(rules),
+		acceptNoIsolation: request.acceptNoIsolation,
+	});
+	const asked = workloadOf(request, root, policies);
+	const { driver, replan } = await chosenDriver(planRequestFor(asked), request.driver, parts);
+	// The driver is part of what is decided and approved, so the workload names it before anyone is asked.
+	const workload: Workload = { ...asked, isolation: driver.name };
+	const plan = planned(replan(planRequestFor(workload)));
+	const decision = decide(workload, policies);
+	const approvals = await decided(decision, workload, runId, parts);
+	return { runId, workload, decision, approvals, rules, driver, plan, gateSocket };
+}
+
+/** Keys, journal and caches of Vouch must not be shown to what it runs: it could sign, forget and forge. */
+function refuseOwnFolders(request: RunRequest, { directories }: Parts): void {
+	const shown = [...(request.workspace === null ? [] : [request.workspace.source]), ...request.exposed];
+	for (const path of shown) {
+		const own = [directories.data, directories.cache].find(
+			(folder) => isWithin(folder, path) || isWithin(path, folder),
+		);
+		if (own === undefined) continue;
+		throw fail("cli.workspace-unusable", { path, problem: `it would show the run Vouch's own files in ${own}` });
+	}
+}
+
+function isWithin(path: string, folder: string): boolean {
+	const way = relative(folder, path);
+	return !way.startsWith("..") && !isAbsolute(way);
+}
+
+function readPolicies(request: RunRequest): readonly Policy[] {
+	const found = findPolicies(request.workspace?.source ?? process.cwd(), request.policyFiles);
+	return found.map(({ source, text }) => {
+		const read = readPolicy(text, source);
+		if (read.kind === "policy") return read.policy;
+		throw fail("cli.policy-unreadable", { path: source, problem: sentences(read.reasons) });
+	});
+}
+
+function rootOf(request: RunRequest, parts: Parts): Promise<PreparedRoot> | null {
+	if (request.image === null) return null;
+	return prepareRoot(request.image, { cacheDirectory: parts.directories.cache, host: parts.host });
+}
+
+function compiledRules(request: RunRequest): CompiledRules {
+	const compiled = compileRules(request.network);
+	if (compiled.kind === "compiled") return compiled.rules;
+	throw fail("cli.rules-invalid", { problems: sentences(compiled.reasons) });
+}
+
+function workloadOf(request: RunRequest, root: PreparedRoot | null, policies: readonly Policy[]): Workload {
+	const { workspace } = request;
+	return {
+		schema: "vouch.workload/v1",
+		root:
+			root === null || request.image === null
+				? { kind: "host" }
+				: { kind: "image", reference: request.image, digest: root.digest },
+		argv: [...request.argv],
+		workingDirectory: request.workingDirectory,
+		environment: Object.keys(request.environment).sort(),
+		secrets: [...request.secrets].sort(),
+		workspace: workspace === null ? null : { ...workspace, protected: protectedPaths(workspace.source, policies) },
+		exposed: [...request.exposed],
+		network: request.network,
+		limits: withDefaults(applyPolicyDefaults(request.limits, policies)),
+		demands: [...request.demands],
+		isolation: null,
+	};
+}
+
+/** A run must not be able to loosen the policy of the next one. */
+function protectedPaths(workspace: string, policies: readonly Policy[]): string[] {
+	return policies.filter(({ source }) => isWithin(source, workspace)).map(({ source }) => relative(workspace, source));
+}
+
+function withDefaults(limits: Limits): Limits {
+	const given = Object.entries(limits).filter(([, value]) => value !== null);
+	return { ...BUILT_IN_LIMITS, ...Object.fromEntries(given) };
+}
+
+async function chosenDriver(planRequest: PlanRequest, wanted: DriverName | null, parts: Parts) {
+	const choice = await chooseDriver(planRequest, wanted, parts.host);
+	if (choice.kind === "chosen") return choice;
+	throw fail("cli.no-driver", { problems: sentences(choice.reasons) });
+}
+
+function planned(outcome: ReturnType<Driver["plan"]>): LaunchPlan {
+	if (outcome.kind === "planned") return outcome.plan;
+	throw fail("cli.no-driver", { problems: sentences(outcome.reasons) });
+}
+
+/** The journal remembers what was refused and who approved what; a decision that simply allows stands in the receipt. */
+async function decided(
+	decision: Decision,
+	workload: Workload,
+	runId: RunId,
+	parts: Parts,
+): Promise<readonly Approval[]> {
+	if (decision.verdict === "allow") return [];
+	const time = new Date(parts.clock.nowMs()).toISOString();
+	const { verdict, workloadDigest } = decision;
+	const digest = digestOfJson(decision as Json);
+	parts.journal().append({ kind: "decision", digest, time, runId, verdict, workloadDigest });
+	const approvals = await approvalsFor(decision, workload, parts.clock);
+	for (const approval of approvals) {
+		parts.journal().append({ kind: "approval", digest: digestOfJson(approval), time: approval.time, runId, approval });
+	}
+	return approvals;
+}
+
+function sentences(reasons: readonly { readonly sentence: string }[]): string {
+	return reasons.map((reason) => reason.sentence).join(" ");
+}

@@ -1,0 +1,113 @@
+import { formatBytes, formatDurationMs } from "../../core/index.ts";
+import type { LedgerEntry } from "../../egress/schema.ts";
+import type { ReceiptPredicate, TreeChange } from "../../evidence/schema.ts";
+import { paint, printable, table } from "../screen.ts";
+import type { RunOutcome } from "./conduct.ts";
+import type { PreparedRun } from "./prepare.ts";
+
+/** Rows shown of each list; the receipt holds all of them. */
+const MAX_ROWS = 12;
+/** Wide enough for the reason of a refusal, which says which flag would allow it. */
+const LONGEST_LINE = 240;
+
+/** The two lines before a run: which isolation, and what it does not protect against. */
+export function announce({ driver }: PreparedRun): void {
+	process.stderr.write(`${paint("bold", "vouch:")} ${driver.name}: ${driver.summary}\n`);
+	process.stderr.write(`${paint("bold", "vouch:")} it does not protect against ${driver.doesNotProtectAgainst}\n`);
+}
+
+/** The short table after a run: what it tried to reach, what it changed, where the receipt is. */
+export function showReport({ predicate, files, hasDiff }: RunOutcome): void {
+	const parts = [
+		`\n${paint("bold", "vouch:")} ${endingOf(predicate)}`,
+		networkPart(predicate),
+		changesPart(predicate, hasDiff),
+		`${paint("bold", "receipt")}  ${files.receipt}\n         check it: vouch verify ${files.receipt}`,
+	];
+	process.stderr.write(`${parts.join("\n")}\n`);
+}
+
+/** The same for scripts. */
+export function reportOf({ predicate, files, hasDiff }: RunOutcome): object {
+	return {
+		runId: predicate.runId,
+		driver: predicate.launchPlan.driver,
+		guarantees: predicate.guarantees,
+		result: predicate.result,
+		network: { ...predicate.ledger, attempts: predicate.ledgerEntries },
+		changes: predicate.changes,
+		receipt: files.receipt,
+		stdout: files.stdout,
+		stderr: files.stderr,
+		diff: hasDiff ? files.diff : null,
+	};
+}
+
+const ENDINGS: Readonly<Record<ReceiptPredicate["result"]["reason"], (result: ReceiptPredicate["result"]) => string>> =
+	{
+		exited: ({ exitCode }) => `exited with ${exitCode}`,
+		signaled: ({ signal }) => `ended by ${signal}`,
+		timeout: () => "ended: it ran out of time (--timeout)",
+		"output-limit": () => "killed: it printed more than --output allows",
+		"disk-write-limit": () => "killed: it wrote more to disk than --disk-write allows",
+		"out-of-memory": () => "killed: it used more memory than --memory allows",
+		cancelled: () => "cancelled",
+		"unaccounted-egress": () => "FAILED: bytes left the sandbox that the ledger does not explain",
+		"failed-to-start": () => "did not start",
+	};
+
+export function endingOf({ result }: ReceiptPredicate): string {
+	return `${ENDINGS[result.reason](result)} after ${formatDurationMs(result.durationMs)}`;
+}
+
+export function networkPart({ ledger, ledgerEntries }: ReceiptPredicate): string {
+	if (ledger.entries === 0) return `${paint("bold", "network")}  it tried to reach nothing`;
+	const rows = ledgerEntries.slice(0, MAX_ROWS).map(attemptRow);
+	const rest = ledger.entries + ledger.overflow - rows.length;
+	const title = `${paint("bold", "network")}  ${ledger.allowed} allowed, ${ledger.refused} refused; ${formatBytes(ledger.bytesUp)} out, ${formatBytes(ledger.bytesDown)} in; the kernel's count ${agreement(ledger.reconciliation.verdict)}`;
+	const more = rest > 0 ? `\n  … and ${rest} more in the receipt` : "";
+	return `${title}\n${table(rows, LONGEST_LINE)}${more}`;
+}
+
+function agreement(verdict: ReceiptPredicate["ledger"]["reconciliation"]["verdict"]): string {
+	return { agrees: "agrees", "unaccounted-egress": "DOES NOT AGREE", "not-measured": "was not measured" }[verdict];
+}
+
+function attemptRow(entry: LedgerEntry): string[] {
+	const allowed = entry.verdict === "allowed";
+	const port = entry.port === 0 ? "" : `:${entry.port}`;
+	const host = entry.host.includes(":") ? `[${entry.host}]` : entry.host;
+	const times = entry.attempts > 1 ? ` ×${entry.attempts}` : "";
+	return [
+		allowed ? paint("green", "  allowed") : paint("red", "  refused"),
+		`${printable(host)}${port}${times}`,
+		entry.method,
+		allowed ? `${formatBytes(entry.bytesUp)} out, ${formatBytes(entry.bytesDown)} in` : entry.reason,
+		allowed ? `by rule ${printable(entry.rule ?? "(unrestricted)")}` : printable(entry.detail),
+	];
+}
+
+const MARKS: Readonly<Record<TreeChange["change"], string>> = {
+	added: "+",
+	removed: "-",
+	modified: "~",
+	mode: "m",
+	type: "t",
+};
+
+export function changesPart({ changes, workload }: ReceiptPredicate, hasDiff: boolean): string {
+	const title = paint("bold", "changed");
+	if (workload.workspace === null) return `${title}  it had no workspace`;
+	if (changes.paths.length === 0) return `${title}  nothing in the workspace`;
+	const rows = changes.paths
+		.slice(0, MAX_ROWS)
+		.map((change) => `  ${MARKS[change.change]} ${printable(change.path)}${flagsOf(change)}`);
+	const rest = changes.paths.length + changes.omitted - rows.length;
+	const more = rest > 0 ? [`  … and ${rest} more in the receipt`] : [];
+	const diff = hasDiff ? "; the diff: vouch show last --diff" : "";
+	return [`${title}  ${changes.paths.length + changes.omitted} in the workspace${diff}`, ...rows, ...more].join("\n");
+}
+
+function flagsOf(change: TreeChange): string {
+	return change.flags.length === 0 ? "" : paint("yellow", `  (${change.flags.join(", ")})`);
+}
