@@ -23,8 +23,8 @@ export function printable(text: string): string {
 	});
 }
 
-/** Left-aligned columns; the last one is cut to fit `width`. Cells must be printable already. */
-export function table(rows: readonly (readonly string[])[], width = 120): string {
+/** Left-aligned columns; lines are cut to the terminal's width, and whole where there is none. Cells must be printable already. */
+export function table(rows: readonly (readonly string[])[], width = terminalWidth()): string {
 	const columns = Math.max(0, ...rows.map((row) => row.length));
 	const widths = Array.from({ length: columns }, (_, column) => Math.max(...rows.map((row) => lengthOf(row[column]))));
 	return rows
@@ -37,6 +37,10 @@ export function table(rows: readonly (readonly string[])[], width = 120): string
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: our own colour codes have no width
 const COLOUR_CODE = /\u001b\[\d+m/g;
+
+function terminalWidth(): number {
+	return process.stdout.columns ?? process.stderr.columns ?? Number.POSITIVE_INFINITY;
+}
 
 function lengthOf(cell: string | undefined): number {
 	return [...(cell ?? "").replace(COLOUR_CODE, "")].length;

@@ -13,7 +13,7 @@ export const keyShowAction: Action = async ({ flags }) => {
 	else if (flags.has("--json")) printJson(listed);
 	else {
 		const rows = listed.map(({ role, keyId, publicKey, label }) => [role, keyId, publicKey, printable(label)]);
-		process.stdout.write(`${table(rows, 240)}\n`);
+		process.stdout.write(`${table(rows)}\n`);
 	}
 	return 0;
 };

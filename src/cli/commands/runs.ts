@@ -114,7 +114,7 @@ function describe(record: RunRecord, predicate: ReceiptPredicate | undefined, fi
 	];
 	const receipt = `${paint("bold", "receipt", process.stdout)}  ${files.receipt}`;
 	return [
-		table([...head, ...facts], 200),
+		table([...head, ...facts]),
 		networkPart(predicate),
 		changesPart(predicate, existsSync(files.diff)),
 		receipt,

@@ -73,5 +73,5 @@ function show(path: string, verdict: Verdict): void {
 	const rows = verdict.claims.map((claim) => [SIGNS[claim.status], claim.claim, printable(claim.detail)]);
 	const { ending } = renderVerdict(verdict);
 	const colour = verdict.status === "verified" ? "green" : "red";
-	process.stdout.write(`${table(rows, 160)}\n${printable(path)}: ${paint(colour, ending, process.stdout)}\n`);
+	process.stdout.write(`${table(rows)}\n${printable(path)}: ${paint(colour, ending, process.stdout)}\n`);
 }

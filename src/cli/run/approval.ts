@@ -31,22 +31,32 @@ export async function approvalsFor(decision: Decision, workload: Workload, clock
 	];
 }
 
-/** Everything that the digest covers and a person can judge, in words (conduits section 10: command, folders, network, secrets). */
+/** Everything that the digest covers and a person can judge, in words, nothing cut: what isn't seen isn't approved (conduits section 10: command, folders, network, secrets). */
 function showWorkload(decision: Decision, workload: Workload): void {
 	const { network, workspace } = workload;
 	const rows = [
 		["command", printable(workload.argv.map(shellWord).join(" "))],
-		["in", workload.workingDirectory],
+		["in", printable(workload.workingDirectory)],
 		["workspace", workspace === null ? "none" : `${printable(workspace.source)} (${workspace.access})`],
+		["also sees", printable(workload.exposed.join(", ")) || "nothing"],
 		["root", workload.root.kind === "host" ? "this machine's system folders" : printable(workload.root.reference)],
-		["network", network.mode === "allowlist" ? `only ${network.allow.join(", ")}` : network.mode],
+		["network", network.mode === "allowlist" ? `only ${printable(network.allow.join(", "))}` : network.mode],
+		["but never", printable(network.deny.join(", ")) || "-"],
 		["variables", workload.environment.join(", ") || "none"],
 		["secrets", workload.secrets.join(", ") || "none"],
+		["limits", limitsOf(workload) || "none"],
 		["isolation", workload.isolation ?? "strongest"],
 		["digest", decision.workloadDigest],
 	];
-	const reasons = decision.reasons.map((reason) => `  - ${reason.sentence}`).join("\n");
-	process.stderr.write(`${paint("yellow", "This run needs approval:")}\n${reasons}\n\n${table(rows)}\n\n`);
+	const reasons = decision.reasons.map((reason) => `  - ${printable(reason.sentence)}`).join("\n");
+	process.stderr.write(
+		`${paint("yellow", "This run needs approval:")}\n${reasons}\n\n${table(rows, Number.POSITIVE_INFINITY)}\n\n`,
+	);
+}
+
+function limitsOf({ limits }: Workload): string {
+	const set = Object.entries(limits).filter(([, value]) => value !== null);
+	return set.map(([name, value]) => `${name} ${value}`).join(", ");
 }
 
 export function shellWord(word: string): string {

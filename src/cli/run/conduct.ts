@@ -5,7 +5,7 @@ import { type Gate, openGate } from "../../egress/index.ts";
 import type { LedgerEntry, LedgerSummary } from "../../egress/schema.ts";
 import { merkleRoot } from "../../evidence/index.ts";
 import type { ReceiptPredicate } from "../../evidence/schema.ts";
-import { readGitHead, type Supervised, type TreeSnapshot } from "../../host/index.ts";
+import { readGitHead, type Supervised, socketOwner, type TreeSnapshot } from "../../host/index.ts";
 import { fail } from "../failures.ts";
 import { changesBetween, scanWorkspace, type WorkspaceChanges } from "./changes.ts";
 import { workspaceDiff } from "./diff.ts";
@@ -76,10 +76,12 @@ async function runAndMeasure(
 ): Promise<Finished> {
 	const source = prepared.workload.workspace?.source ?? null;
 	const scan = async (): Promise<TreeSnapshot | null> => (source === null ? null : await scanWorkspace(source, parts));
+	let run: Supervised | undefined;
 	const gate = await openGate({
 		rules: prepared.rules,
 		socketPath: prepared.gateSocket,
 		upstreamProxy: upstreamProxyOf(process.env),
+		processOf: async ({ address, port }) => (run === undefined ? null : socketOwner(run.programPid, address, port)),
 	});
 	let observed: Observed | undefined;
 	let ledger: Ledger;
@@ -87,7 +89,7 @@ async function runAndMeasure(
 	// Read before the run: afterwards HEAD is what the command made of it.
 	const head = readGitHead(source ?? "/nonexistent");
 	try {
-		const run = await start(request, prepared, gate, parts);
+		run = await start(request, prepared, gate, parts);
 		const secrets = prepared.workload.secrets.flatMap((name) => request.environment[name] ?? []);
 		observed = await observe(run, prepared.workload, secrets, files, screensFor(request), parts.clock);
 	} finally {

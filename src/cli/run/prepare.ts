@@ -1,11 +1,12 @@
-import { isAbsolute, join, relative } from "node:path";
-import { digestOfJson, type Json, type RunId } from "../../core/index.ts";
+import { basename, dirname, isAbsolute, join, relative } from "node:path";
+import { digestOfJson, type Failure, type Json, type RunId } from "../../core/index.ts";
 import { type CompiledRules, compileRules, loopbackListenersOf } from "../../egress/index.ts";
 import { applyPolicyDefaults, decide, type Policy, readPolicy } from "../../governance/index.ts";
 import type { Approval, Decision } from "../../governance/schema.ts";
 import {
 	chooseDriver,
 	type Driver,
+	isolatingDrivers,
 	type LaunchPlan,
 	type PlanRequest,
 	type PreparedRoot,
@@ -62,14 +63,40 @@ export async function prepare(
 		loopbackListeners: loopbackListenersOf(rules),
 		acceptNoIsolation: request.acceptNoIsolation,
 	});
-	const asked = workloadOf(request, root, policies);
-	const { driver, replan } = await chosenDriver(planRequestFor(asked), request.driver, parts);
-	// The driver is part of what is decided and approved, so the workload names it before anyone is asked.
-	const workload: Workload = { ...asked, isolation: driver.name };
-	const plan = planned(replan(planRequestFor(workload)));
-	const decision = decide(workload, policies);
-	const approvals = await decided(decision, workload, runId, parts);
-	return { runId, workload, decision, approvals, rules, driver, plan, gateSocket };
+	const chosen = await choose(workloadOf(request, root, policies), request.driver, policies, planRequestFor, parts);
+	const approvals = await settle(chosen.decision, chosen.workload, runId, parts);
+	return { runId, ...chosen, approvals, rules, gateSocket };
+}
+
+type Chosen = Pick<PreparedRun, "driver" | "plan" | "workload" | "decision">;
+
+/**
+ * The strongest driver that keeps what is demanded and that the policies don't deny. The driver is part of what is decided and
+ * approved, so each candidate's workload names it. When every one is denied, the strongest one's denial is what counts.
+ */
+async function choose(
+	asked: Workload,
+	wanted: DriverName | null,
+	policies: readonly Policy[],
+	planRequestFor: (workload: Workload) => PlanRequest,
+	parts: Parts,
+): Promise<Chosen> {
+	const names = wanted === null ? isolatingDrivers : [wanted];
+	const unmet: Failure[] = [];
+	let denied: Chosen | undefined;
+	for (const name of names) {
+		const workload: Workload = { ...asked, isolation: name };
+		const choice = await chooseDriver(planRequestFor(workload), name, parts.host);
+		if (choice.kind === "unmet") {
+			unmet.push(...choice.reasons);
+			continue;
+		}
+		const chosen = { driver: choice.driver, plan: choice.plan, workload, decision: decide(workload, policies) };
+		if (chosen.decision.verdict !== "deny") return chosen;
+		denied ??= chosen;
+	}
+	if (denied !== undefined) return denied;
+	throw fail("cli.no-driver", { problems: sentences(unmet) });
 }
 
 /** Keys, journal and caches of Vouch must not be shown to what it runs: it could sign, forget and forge. */
@@ -130,9 +157,9 @@ function workloadOf(request: RunRequest, root: PreparedRoot | null, policies: re
 	};
 }
 
-/** A run must not be able to loosen the policy of the next one. */
+/** A run must not be able to loosen the policy of the next one. Only entries directly in the workspace can be kept so. */
 function protectedPaths(workspace: string, policies: readonly Policy[]): string[] {
-	return policies.filter(({ source }) => isWithin(source, workspace)).map(({ source }) => relative(workspace, source));
+	return policies.filter(({ source }) => dirname(source) === workspace).map(({ source }) => basename(source));
 }
 
 function withDefaults(limits: Limits): Limits {
@@ -140,19 +167,8 @@ function withDefaults(limits: Limits): Limits {
 	return { ...BUILT_IN_LIMITS, ...Object.fromEntries(given) };
 }
 
-async function chosenDriver(planRequest: PlanRequest, wanted: DriverName | null, parts: Parts) {
-	const choice = await chooseDriver(planRequest, wanted, parts.host);
-	if (choice.kind === "chosen") return choice;
-	throw fail("cli.no-driver", { problems: sentences(choice.reasons) });
-}
-
-function planned(outcome: ReturnType<Driver["plan"]>): LaunchPlan {
-	if (outcome.kind === "planned") return outcome.plan;
-	throw fail("cli.no-driver", { problems: sentences(outcome.reasons) });
-}
-
 /** The journal remembers what was refused and who approved what; a decision that simply allows stands in the receipt. */
-async function decided(
+async function settle(
 	decision: Decision,
 	workload: Workload,
 	runId: RunId,
