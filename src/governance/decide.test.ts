@@ -207,13 +207,6 @@ const CASES: readonly (readonly [name: string, rules: string, changes: Partial<W
 		"policy-allows",
 	],
 	[
-		"a deeper part is not kept: the folder around it can be renamed",
-		"paths: { write: { deny: [/workspace/.git/hooks] } }",
-		{ workspace: { source: "/p", access: "read-write", protected: [".git/hooks"] } },
-		"deny",
-		"write-denied",
-	],
-	[
 		"nothing is kept without isolation",
 		"paths: { write: { deny: [/workspace/.git] } }",
 		{ isolation: "host", workspace: { source: "/p", access: "read-write", protected: [".git"] } },
@@ -258,16 +251,10 @@ const CASES: readonly (readonly [name: string, rules: string, changes: Partial<W
 		"deny",
 		"command-not-allowed",
 	],
-	[
-		"command denied by name",
-		"commands: { deny: [curl *] }",
-		{ argv: ["/usr/bin/curl", "x"] },
-		"deny",
-		"command-denied",
-	],
+	["command denied by name", "commands: { deny: [curl] }", { argv: ["/usr/bin/curl", "x"] }, "deny", "command-denied"],
 	[
 		"command denied in a script",
-		"commands: { deny: [curl *] }",
+		"commands: { deny: [curl] }",
 		{ argv: ["sh", "-c", "cd x; curl y"] },
 		"deny",
 		"command-denied",

@@ -102,13 +102,10 @@ export function pathsOf({ isolation, workspace, exposed }: Workload): {
 	return { write: workspace?.access === "read-write" ? ["/workspace"] : [], read: exposed };
 }
 
-/**
- * Paths in a writable workspace that the run can't change. Only those directly in it count: the folder around a deeper
- * one can be renamed, protection and all, and another put in its place.
- */
+/** Paths in a writable workspace that the run can't change. */
 function protectedPathsOf({ isolation, workspace }: Workload): readonly string[] {
 	if (isolation === "host" || isolation === "darwin-automation") return [];
-	return (workspace?.protected ?? []).filter((path) => !path.includes("/")).map((path) => `/workspace/${path}`);
+	return (workspace?.protected ?? []).map((path) => `/workspace/${path}`);
 }
 
 function judgePaths(workload: Workload, { source, rules }: Policy): Finding[] {
@@ -159,7 +156,9 @@ function judgePath(
 function judgeCommands({ commands }: CommandText, { source, rules }: Policy): Finding[] {
 	const { allow, approve = [], deny: denied = [] } = rules.commands;
 	const [whole = []] = commands;
-	const found = (pattern: string) => commands.find((words) => matchesCommand(pattern, words));
+	const found = (
+		pattern: string, // `deny: [curl]` means curl with whatever arguments: a rule that refuses must not be narrower than it looks.
+	) => commands.find((words) => matchesCommand(pattern, words) || matchesCommand(`${pattern} *`, words));
 	const name = (words: readonly string[]) => JSON.stringify(words.join(" ").slice(0, 200));
 	const match = (patterns: readonly string[]) =>
 		patterns.flatMap((entry) => {

@@ -18,7 +18,7 @@ export const doctorAction: Action = async ({ flags }) => {
 		.slice(1)
 		.some(({ title, checks }) => title !== "host" && checks.every((check) => check.status !== "missing"));
 	if (flags.has("--json")) printJson({ works, sections });
-	else show(sections, works);
+	else show(sections, works ? "works" : "does not work");
 	return works ? 0 : 1;
 };
 
@@ -81,7 +81,7 @@ async function virtualisationCheck({ host }: Parts): Promise<Check> {
 
 const SIGNS = { ok: "green", warning: "yellow", missing: "red" } as const;
 
-function show(sections: readonly Section[], works: boolean): void {
+function show(sections: readonly Section[], verdict: "works" | "does not work"): void {
 	for (const { title, checks } of sections) {
 		const rows = checks.map(({ name, status, found }) => [
 			`  ${paint(SIGNS[status], status, process.stdout)}`,
@@ -94,6 +94,8 @@ function show(sections: readonly Section[], works: boolean): void {
 		}
 	}
 	process.stdout.write(
-		works ? "\nThis machine can isolate runs.\n" : "\nNo isolating driver works here yet: see the lines above.\n",
+		verdict === "works"
+			? "\nThis machine can isolate runs.\n"
+			: "\nNo isolating driver works here yet: see the lines above.\n",
 	);
 }

@@ -1,3 +1,4 @@
+/** The command table: what there is, and how each command is called. Rows hold data; each loads its action when it runs. */
 import type { CommandRow } from "../command.ts";
 import { completionRow } from "./completion.row.ts";
 import { doctorRow } from "./doctor.row.ts";

@@ -116,7 +116,7 @@ function describe(record: RunRecord, predicate: ReceiptPredicate | undefined, fi
 	return [
 		table([...head, ...facts]),
 		networkPart(predicate),
-		changesPart(predicate, existsSync(files.diff)),
+		changesPart(predicate, existsSync(files.diff) ? "kept" : "none"),
 		receipt,
 	].join("\n");
 }

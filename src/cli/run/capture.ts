@@ -37,8 +37,8 @@ export async function capture(
 	masking.on("data", (chunk: Buffer) => hash.update(chunk));
 	masking.pipe(file);
 	const kept = finished(file);
-	// Awaited at the end; a failure before that is seen with the next chunk, not as one that nobody handles.
-	kept.catch(() => {});
+	// A failure of the file ends the loop below at once, however quiet the command is.
+	kept.catch((error: Error) => source.destroy(error));
 	let bytes = 0;
 	let truncated = false;
 	let visible = screen;
@@ -47,7 +47,6 @@ export async function capture(
 		visible = null;
 	});
 	for await (const whole of source as AsyncIterable<Buffer>) {
-		if (file.errored !== null) throw file.errored;
 		const chunk = whole.subarray(0, budget.left);
 		budget.left -= chunk.length;
 		if (chunk.length < whole.length) {

@@ -12,6 +12,7 @@ import { workspaceDiff } from "./diff.ts";
 import { type Observed, observe, type Screens } from "./observe.ts";
 import { type Parts, privateDirectory } from "./parts.ts";
 import { type PreparedRun, prepare } from "./prepare.ts";
+import { type Programs, programsOf } from "./programs.ts";
 import { sealAndJournal } from "./receipt.ts";
 import { type RunFiles, type RunRecord, startTicksOf } from "./records.ts";
 import { recoverInterrupted } from "./recovery.ts";
@@ -38,6 +39,7 @@ export interface Finished {
 	readonly before: TreeSnapshot | null;
 	readonly changes: WorkspaceChanges;
 	readonly diff: Uint8Array | null;
+	readonly programs: Programs;
 }
 
 /** One run from request to receipt. Whatever happens, nothing of it is left running and its private folder is gone. */
@@ -84,12 +86,16 @@ async function runAndMeasure(
 		processOf: async ({ address, port }) => (run === undefined ? null : socketOwner(run.programPid, address, port)),
 	});
 	let observed: Observed | undefined;
+	let programs: Promise<Programs> | undefined;
 	let ledger: Ledger;
 	const before = await scan();
 	// Read before the run: afterwards HEAD is what the command made of it.
 	const head = readGitHead(source ?? "/nonexistent");
 	try {
 		run = await start(request, prepared, gate, parts);
+		// Work that the end would wait for is done while the command runs.
+		programs = programsOf(prepared.driver.name, parts);
+		parts.journal();
 		const secrets = prepared.workload.secrets.flatMap((name) => request.environment[name] ?? []);
 		observed = await observe(run, prepared.workload, secrets, files, screensFor(request), parts.clock);
 	} finally {
@@ -101,7 +107,7 @@ async function runAndMeasure(
 	const after = await scan();
 	const changes = changesBetween(before, after);
 	const diff = before === null || after === null ? null : await workspaceDiff(head, before, after, changes, parts);
-	return { prepared, observed, ledger, before, changes, diff };
+	return { prepared, observed, ledger, before, changes, diff, programs: (await programs) ?? [] };
 }
 
 async function start(request: RunRequest, prepared: PreparedRun, gate: Gate, parts: Parts): Promise<Supervised> {

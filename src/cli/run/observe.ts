@@ -57,6 +57,7 @@ export async function observe(
 	} catch (error) {
 		// Its output can't be kept any more, so it must not go on unseen.
 		run.kill();
+		input.end();
 		await run.ended;
 		throw error;
 	} finally {

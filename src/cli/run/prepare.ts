@@ -12,7 +12,7 @@ import {
 	type PreparedRoot,
 	prepareRoot,
 } from "../../runtime/index.ts";
-import type { DriverName, Limits, Workload } from "../../runtime/schema.ts";
+import { type DriverName, type Limits, type Workload, workloadSchema } from "../../runtime/schema.ts";
 import { fail } from "../failures.ts";
 import { approvalsFor } from "./approval.ts";
 import type { Parts } from "./parts.ts";
@@ -63,7 +63,8 @@ export async function prepare(
 		loopbackListeners: loopbackListenersOf(rules),
 		acceptNoIsolation: request.acceptNoIsolation,
 	});
-	const chosen = await choose(workloadOf(request, root, policies), request.driver, policies, planRequestFor, parts);
+	const asked = checked(workloadOf(request, root, policies));
+	const chosen = await choose(asked, request.driver, policies, planRequestFor, parts);
 	const approvals = await settle(chosen.decision, chosen.workload, runId, parts);
 	return { runId, ...chosen, approvals, rules, gateSocket };
 }
@@ -155,6 +156,16 @@ function workloadOf(request: RunRequest, root: PreparedRoot | null, policies: re
 		demands: [...request.demands],
 		isolation: null,
 	};
+}
+
+/** Bounds that no flag checks by itself, such as how many words and rules there may be. */
+function checked(workload: Workload): Workload {
+	const parsed = workloadSchema.safeParse(workload);
+	if (parsed.success) return parsed.data;
+	const { path, message } = parsed.error.issues[0] ?? { path: [], message: "it does not fit" };
+	throw fail("cli.usage", {
+		problem: `Describing the run: its ${path.join(".")} is not possible (${message}). Give less of it.`,
+	});
 }
 
 /** A run must not be able to loosen the policy of the next one. Only entries directly in the workspace can be kept so. */

@@ -5,7 +5,8 @@ import type { DriverName } from "../../runtime/schema.ts";
 import { programVersion } from "../version.ts";
 import type { Parts } from "./parts.ts";
 
-type Program = ReceiptPredicate["node"]["programs"][number];
+export type Programs = ReceiptPredicate["node"]["programs"];
+type Program = Programs[number];
 
 /** Programs that each driver trusts besides Vouch itself. */
 const TRUSTED: Readonly<Partial<Record<DriverName, readonly string[]>>> = {
@@ -17,7 +18,7 @@ const TRUSTED: Readonly<Partial<Record<DriverName, readonly string[]>>> = {
 const MAX_DIGESTED_BYTES = 2 * 2 ** 20;
 
 /** Versions and digests of the programs that a run's guarantees rest on. */
-export async function programsOf(driver: DriverName, parts: Parts): Promise<Program[]> {
+export async function programsOf(driver: DriverName, parts: Parts): Promise<Programs> {
 	const own: Program[] = [
 		{ name: "vouch", version: programVersion(), digest: null },
 		{ name: "node", version: process.version, digest: null },

@@ -6,7 +6,6 @@ import type { ReceiptPredicate, RunResult } from "../../evidence/schema.ts";
 import type { Finished, Ledger } from "./conduct.ts";
 import type { Observed } from "./observe.ts";
 import type { Parts } from "./parts.ts";
-import { programsOf } from "./programs.ts";
 import type { RunFiles } from "./records.ts";
 
 /** Signs what was observed, appends it to the journal, and writes the receipt file with its inclusion proof. */
@@ -50,7 +49,7 @@ async function partsOf(
 		result: resultOf(observed, ledger),
 		workspaceAfter: changes.after,
 		changes: { paths: changes.paths, omitted: changes.omitted },
-		node: { name: hostname(), keyId, programs: await programsOf(plan.driver, parts), kernel: release() },
+		node: { name: hostname(), keyId, programs: finished.programs, kernel: release() },
 		evidence: [],
 	};
 }

@@ -21,7 +21,7 @@ export function showReport({ predicate, files, hasDiff }: RunOutcome): void {
 	const parts = [
 		`\n${paint("bold", "vouch:")} ${endingOf(predicate)}`,
 		networkPart(predicate),
-		changesPart(predicate, hasDiff),
+		changesPart(predicate, hasDiff ? "kept" : "none"),
 		`${paint("bold", "receipt")}  ${files.receipt}\n         check it: vouch verify ${files.receipt}`,
 	];
 	process.stderr.write(`${parts.join("\n")}\n`);
@@ -95,7 +95,7 @@ const MARKS: Readonly<Record<TreeChange["change"], string>> = {
 	type: "t",
 };
 
-export function changesPart({ changes, workload }: ReceiptPredicate, hasDiff: boolean): string {
+export function changesPart({ changes, workload }: ReceiptPredicate, diff: "kept" | "none"): string {
 	const title = paint("bold", "changed");
 	if (workload.workspace === null) return `${title}  it had no workspace`;
 	if (changes.paths.length === 0) return `${title}  nothing in the workspace`;
@@ -104,8 +104,8 @@ export function changesPart({ changes, workload }: ReceiptPredicate, hasDiff: bo
 		.map((change) => `  ${MARKS[change.change]} ${printable(change.path)}${flagsOf(change)}`);
 	const rest = changes.paths.length + changes.omitted - rows.length;
 	const more = rest > 0 ? [`  … and ${rest} more in the receipt`] : [];
-	const diff = hasDiff ? "; the diff: vouch show last --diff" : "";
-	return [`${title}  ${changes.paths.length + changes.omitted} in the workspace${diff}`, ...rows, ...more].join("\n");
+	const hint = diff === "kept" ? "; the diff: vouch show last --diff" : "";
+	return [`${title}  ${changes.paths.length + changes.omitted} in the workspace${hint}`, ...rows, ...more].join("\n");
 }
 
 function flagsOf(change: TreeChange): string {
