@@ -11,7 +11,7 @@ import type { RunFiles } from "./records.ts";
 /** Signs what was observed, appends it to the journal, and writes the receipt file with its inclusion proof. */
 export async function sealAndJournal(finished: Finished, files: RunFiles, parts: Parts): Promise<ReceiptPredicate> {
 	const signer = parts.keys().signer();
-	const predicate = await partsOf(finished, signer.keyId, parts);
+	const predicate = partsOf(finished, signer.keyId);
 	const sealed = sealReceipt({ predicate, subjects: subjectsOf(finished, files), signer });
 	const inclusion = parts.journal().append(sealed.entry);
 	writeFileSync(files.receipt, sealed.withInclusion(inclusion), { mode: 0o644, flag: "wx" });
@@ -28,11 +28,7 @@ function subjectsOf({ observed, diff }: Finished, files: RunFiles): ReceiptSubje
 	return [...subjects, { name: "workspace.diff", digest: digestOf(diff) }];
 }
 
-async function partsOf(
-	finished: Finished,
-	keyId: ReceiptPredicate["node"]["keyId"],
-	parts: Parts,
-): Promise<ReceiptParts> {
+function partsOf(finished: Finished, keyId: ReceiptPredicate["node"]["keyId"]): ReceiptParts {
 	const { prepared, observed, ledger, before, changes } = finished;
 	const { workload, plan, decision } = prepared;
 	const launchPlan = JSON.parse(JSON.stringify(plan)) as ReceiptPredicate["launchPlan"];
