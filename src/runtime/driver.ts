@@ -1,5 +1,5 @@
-import type { Failure, NonEmpty, RunId } from "../core/index.ts";
-import type { Host, SupervisionSpec, Supervised } from "../host/index.ts";
+import type { Digest, Failure, NonEmpty, RunId } from "../core/index.ts";
+import type { Host, Supervised, SupervisionSpec } from "../host/index.ts";
 import type { DriverName, Guarantee, Limits, Workload } from "./schema.ts";
 
 /**
@@ -30,14 +30,32 @@ export interface PlanRequest {
 	readonly workload: Workload;
 	/** Private folder of this run (0700): sockets and temporary files. */
 	readonly runDirectory: string;
-	/** Root file system on disk when the workload has an image. */
-	readonly rootDirectory: string | null;
+	/** The image's root file system on disk, from `prepareRoot`; null when the workload has none. */
+	readonly root: PreparedRoot | null;
 	/** Unix socket of the gate. */
 	readonly gateSocket: string;
 	/** Loopback destinations of the host that rules allow: they are listened for inside. */
 	readonly loopbackListeners: readonly { readonly address: string; readonly port: number }[];
 	/** `--isolation host` needs `--accept-no-isolation` said. */
 	readonly acceptNoIsolation: "accepted" | "not-accepted";
+}
+
+/** A root file system that is ready to be shown read-only. */
+export interface PreparedRoot {
+	readonly directory: string;
+	/** Content digest of its tree. */
+	readonly digest: Digest;
+	/** The entries of its `/` and `/etc`: a plan shows each by itself, among folders of its own. */
+	readonly entries: readonly RootEntry[];
+}
+
+/** One entry of a folder of a root file system. */
+export interface RootEntry {
+	/** Absolute within that root. */
+	readonly path: string;
+	readonly kind: "directory" | "file" | "link" | "other";
+	/** What a link says; empty for the rest. */
+	readonly target: string;
 }
 
 /** Values that no plan, log or receipt may hold. */
@@ -62,7 +80,10 @@ export interface LaunchPlan<Name extends DriverName = DriverName> {
 	readonly supervision: Omit<SupervisionSpec, "environment" | "descriptors">;
 }
 
-export type Planned<Name extends DriverName = DriverName> = { readonly kind: "planned"; readonly plan: LaunchPlan<Name> };
+export type Planned<Name extends DriverName = DriverName> = {
+	readonly kind: "planned";
+	readonly plan: LaunchPlan<Name>;
+};
 export type Unmet = { readonly kind: "unmet"; readonly reasons: NonEmpty<Failure> };
 
 /** The live thing. */

@@ -71,7 +71,15 @@ export const workloadSchema = z.strictObject({
 			digest: digestSchema,
 		}),
 	]),
-	argv: z.array(z.string().max(131_072).regex(/^[^\0]*$/)).min(1).max(4096),
+	argv: z
+		.array(
+			z
+				.string()
+				.max(131_072)
+				.regex(/^[^\0]*$/),
+		)
+		.min(1)
+		.max(4096),
 	workingDirectory: sandboxPathSchema,
 	/** Names of the variables set for the command, sorted. Values stay out of every record. */
 	environment: z.array(environmentNameSchema).max(1024),
@@ -82,8 +90,15 @@ export const workloadSchema = z.strictObject({
 			/** Absolute path on the machine that runs it. */
 			source: z.string().startsWith("/").max(4096),
 			access: z.enum(["read-write", "read-only"]),
+			/**
+			 * Entries directly in it that stay read-only even so: the policies that govern it. Deeper ones can't be kept: a folder
+			 * above them could be renamed and another put in its place.
+			 */
+			protected: z.array(z.string().regex(/^(?!\.{1,2}$)[^/\0]{1,255}$/)).max(16),
 		})
 		.nullable(),
+	/** Further host files and folders shown read-only at the same path, e.g. a toolchain outside /usr. */
+	exposed: z.array(sandboxPathSchema).max(64),
 	network: networkRulesSchema,
 	limits: limitsSchema,
 	/** Guarantees without which it must not run. */

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { digestOf, type RunId } from "../core/index.ts";
+import { fakeHost } from "../host/index.ts";
+import { chooseDriver } from "./choose.ts";
+import type { Driver, PlanRequest } from "./driver.ts";
+import { fakeDriver } from "./drivers/fake/index.ts";
+import { hostDriver } from "./drivers/host/index.ts";
+import { failures } from "./failures.ts";
+import { drivers } from "./index.ts";
+import type { Guarantee, Workload } from "./schema.ts";
+
+function requestFor(
+	changes: Partial<Workload>,
+	accept: PlanRequest["acceptNoIsolation"] = "not-accepted",
+): PlanRequest {
+	return {
+		runId: "01900000-0000-7000-8000-000000000000" as RunId,
+		workload: {
+			schema: "vouch.workload/v1",
+			root: { kind: "host" },
+			argv: ["true"],
+			workingDirectory: "/workspace",
+			environment: [],
+			secrets: [],
+			workspace: null,
+			exposed: [],
+			network: { mode: "none", allow: [], deny: [], http: [] },
+			limits: {
+				cpuMillicores: null,
+				memoryMiB: null,
+				processes: null,
+				openFiles: null,
+				diskWriteMiB: null,
+				outputBytes: null,
+				timeoutMs: null,
+			},
+			demands: [],
+			isolation: null,
+			...changes,
+		},
+		runDirectory: "/tmp/run",
+		root: null,
+		gateSocket: "/tmp/run/gate.sock",
+		loopbackListeners: [],
+		acceptNoIsolation: accept,
+	};
+}
+
+const named = (name: string, strength: number, kept: readonly Guarantee[], script = {}): Driver => {
+	return { ...fakeDriver({ kept, ...script }), strength, summary: name };
+};
+
+test("the strongest driver that keeps what is demanded is taken", async () => {
+	const known = [named("weak", 1, ["readonly-root"]), named("strong", 9, []), named("middle", 5, ["readonly-root"])];
+	const choice = await chooseDriver(known, requestFor({ demands: ["readonly-root"] }), null, fakeHost());
+	assert.equal(choice.kind === "chosen" && choice.driver.summary, "middle");
+});
+
+test("every reason of every driver is returned", async () => {
+	const known = [named("a", 2, []), named("b", 1, ["readonly-root"])];
+	const choice = await chooseDriver(known, requestFor({ demands: ["readonly-root", "attestable"] }), null, fakeHost());
+	assert.deepEqual(choice.kind === "unmet" && choice.reasons.map(({ details }) => details.guarantee), [
+		"readonly-root",
+		"attestable",
+		"attestable",
+	]);
+});
+
+test("a driver without strength is never taken by itself", async () => {
+	const unmet = [failures.failure("isolation-not-accepted")] as const;
+	const known = [named("broken", 3, [], { unmet }), hostDriver];
+	const choice = await chooseDriver(known, requestFor({}, "accepted"), null, fakeHost());
+	assert.equal(choice.kind, "unmet");
+	const asked = await chooseDriver(known, requestFor({}, "accepted"), "host", fakeHost());
+	assert.equal(asked.kind === "chosen" && asked.driver.name, "host");
+});
+
+test("the host itself needs the words, and keeps nothing", async () => {
+	const choice = await chooseDriver(drivers, requestFor({}), "host", fakeHost());
+	assert.equal(choice.kind === "unmet" && choice.reasons[0].code, "isolation-not-accepted");
+	const accepted = await chooseDriver(drivers, requestFor({}, "accepted"), "host", fakeHost());
+	assert.deepEqual(accepted.kind === "chosen" && accepted.plan.guarantees.kept, []);
+	assert.ok(accepted.kind === "chosen" && accepted.plan.guarantees.notKept.length > 10);
+});
+
+test("on a machine with nothing each driver says what is missing and how to get it", async () => {
+	const choice = await chooseDriver(drivers, requestFor({}), null, fakeHost());
+	const sentences = choice.kind === "unmet" ? choice.reasons.map(({ sentence }) => sentence) : [];
+	assert.ok(
+		sentences.some((sentence) => sentence.includes("apt-get install -y bubblewrap")),
+		sentences.join("\n"),
+	);
+	assert.ok(sentences.some((sentence) => sentence.includes("apt-get install -y podman")));
+});
+
+test("a limit that can't be enforced is refused", async () => {
+	const limits = { ...requestFor({}).workload.limits, memoryMiB: 64 };
+	const choice = await chooseDriver(drivers, requestFor({ limits }), "bwrap", fakeHost());
+	assert.ok(choice.kind === "unmet" && choice.reasons.some(({ code }) => code === "limit-not-enforceable"));
+});
+
+test("a driver that isn't there is named", async () => {
+	const choice = await chooseDriver(drivers, requestFor({}), "qemu", fakeHost());
+	assert.match(choice.kind === "unmet" ? choice.reasons[0].sentence : "", /qemu.*bwrap, container, host/);
+});
+
+test("folders of the machine and of the run can't be the workspace", async () => {
+	for (const source of ["/", "/proc", "/dev/shm", "/tmp", "/tmp/run", "/tmp/run/x"]) {
+		const workspace = { source, access: "read-only" as const, protected: [] };
+		const choice = await chooseDriver(drivers, requestFor({ workspace }), "bwrap", fakeHost());
+		assert.ok(choice.kind === "unmet" && choice.reasons.some(({ code }) => code === "workspace-not-possible"), source);
+	}
+});
+
+test("an image is not for the host itself", async () => {
+	const root = { kind: "image", reference: "x", digest: digestOf("") } as const;
+	const choice = await chooseDriver(drivers, requestFor({ root }, "accepted"), "host", fakeHost());
+	assert.equal(choice.kind === "unmet" && choice.reasons[0].code, "image-needs-isolation");
+});

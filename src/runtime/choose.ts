@@ -1,0 +1,40 @@
+import type { Failure, NonEmpty } from "../core/index.ts";
+import type { Host } from "../host/index.ts";
+import type { Driver, LaunchPlan, PlanRequest } from "./driver.ts";
+import { failures } from "./failures.ts";
+import type { DriverName } from "./schema.ts";
+
+export type Choice =
+	| {
+			readonly kind: "chosen";
+			readonly driver: Driver;
+			readonly plan: LaunchPlan;
+	  }
+	/** Every reason of every driver that was asked. */
+	| { readonly kind: "unmet"; readonly reasons: NonEmpty<Failure> };
+
+/**
+ * The strongest driver that keeps everything the workload demands, by planning with each. A driver without strength (the
+ * host itself) is taken only when `wanted` names it. Weaker ones aren't even looked at once a stronger one has a plan:
+ * looking takes time.
+ */
+export async function chooseDriver(
+	known: readonly Driver[],
+	request: PlanRequest,
+	wanted: DriverName | null,
+	host: Host,
+): Promise<Choice> {
+	const candidates =
+		wanted === null ? known.filter(({ strength }) => strength > 0) : known.filter(({ name }) => name === wanted);
+	const reasons: Failure[] = [];
+	for (const driver of candidates.toSorted((left, right) => right.strength - left.strength)) {
+		const facts = await driver.probe(host);
+		const planned = driver.plan(request, facts);
+		if (planned.kind === "planned") return { kind: "chosen", driver, plan: planned.plan };
+		reasons.push(...planned.reasons);
+	}
+	const [first, ...others] = reasons;
+	if (first !== undefined) return { kind: "unmet", reasons: [first, ...others] };
+	const names = known.map(({ name }) => name).join(", ");
+	return { kind: "unmet", reasons: [failures.failure("driver-unknown", { driver: wanted ?? "any", known: names })] };
+}

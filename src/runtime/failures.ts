@@ -1,0 +1,75 @@
+import { defineFailures } from "../core/index.ts";
+
+/** What can keep a workload from running, in the words of the person who asked for it. */
+export const failures = defineFailures({
+	"driver-not-available": {
+		audience: "operator",
+		retry: "never",
+		status: 503,
+		sentence: "{driver} can't isolate on this machine: {reason}. {fix}",
+	},
+	"guarantee-not-kept": {
+		audience: "caller",
+		retry: "never",
+		status: 422,
+		sentence:
+			"The workload demands {guarantee}, which {driver} does not keep: {reason}. Ask for another isolation or drop the demand.",
+	},
+	"limit-not-enforceable": {
+		audience: "operator",
+		retry: "never",
+		status: 422,
+		sentence:
+			"The limit {limit} can't be enforced here: {reason}. Leave the limit out or run where control groups are writable.",
+	},
+	"isolation-not-accepted": {
+		audience: "caller",
+		retry: "never",
+		status: 422,
+		sentence:
+			"Running without isolation was not accepted: add --accept-no-isolation to `--isolation host` if you mean it.",
+	},
+	"image-needs-isolation": {
+		audience: "caller",
+		retry: "never",
+		status: 422,
+		sentence: "{driver} runs on the host's own files and can't use an image. Ask for bwrap or container.",
+	},
+	"access-not-enforceable": {
+		audience: "caller",
+		retry: "never",
+		status: 422,
+		sentence: "{driver} can't keep {what}. Ask for bwrap or container.",
+	},
+	"workspace-not-possible": {
+		audience: "caller",
+		retry: "never",
+		status: 422,
+		sentence: "{source} can't be the workspace: {reason}. Choose a folder of its own for the work.",
+	},
+	"environment-not-possible": {
+		audience: "caller",
+		retry: "never",
+		status: 422,
+		sentence:
+			"The variable {name} can't be handed to a container: its value has a line break. Use bwrap or encode the value.",
+	},
+	"driver-unknown": {
+		audience: "caller",
+		retry: "never",
+		status: 422,
+		sentence: "There is no isolation named {driver} here. There are: {known}.",
+	},
+	"image-not-readable": {
+		audience: "caller",
+		retry: "unknown",
+		status: 422,
+		sentence: "The image {reference} could not be read: {reason}.",
+	},
+	"image-refused": {
+		audience: "caller",
+		retry: "never",
+		status: 422,
+		sentence: "The image {reference} was refused at {entry}: {reason}. Nothing of it was kept.",
+	},
+});

@@ -1,0 +1,35 @@
+/**
+ * runtime: a workload becomes a launch plan, and a launch plan a run.
+ *
+ * Hides     what each way of isolating needs, measures and says; seccomp, control groups, mounts, image formats.
+ * Promises  `plan` is pure and total: it keeps everything asked for or returns every reason why not; `start` does the plan.
+ * Never     weakens: what can't be kept is refused. Never takes the host itself unless it was asked for by name.
+ * Start at  `driver.ts`, then `drivers/bwrap/plan.ts`.
+ */
+import type { Host } from "../host/index.ts";
+import { type Choice, chooseDriver as chooseAmong } from "./choose.ts";
+import type { Driver, PlanRequest } from "./driver.ts";
+import { bwrapDriver } from "./drivers/bwrap/index.ts";
+import { containerDriver } from "./drivers/container/index.ts";
+import { hostDriver } from "./drivers/host/index.ts";
+import type { DriverName } from "./schema.ts";
+
+export type { Choice } from "./choose.ts";
+export type * from "./driver.ts";
+export { type FakeScript, fakeDriver } from "./drivers/fake/index.ts";
+export { failures as runtimeFailures } from "./failures.ts";
+export { prepareRoot } from "./roots/index.ts";
+export { BASE_ENVIRONMENT, GUEST } from "./view/index.ts";
+
+/** Strongest first. */
+export const drivers: readonly Driver[] = [bwrapDriver, containerDriver, hostDriver];
+
+/** The drivers that isolate, strongest first. */
+export const isolatingDrivers: readonly DriverName[] = drivers
+	.filter(({ strength }) => strength > 0)
+	.map(({ name }) => name);
+
+/** The strongest of `drivers` that keeps what the workload demands; with `wanted`, that one or its reasons. */
+export function chooseDriver(request: PlanRequest, wanted: DriverName | null, host: Host): Promise<Choice> {
+	return chooseAmong(drivers, request, wanted, host);
+}

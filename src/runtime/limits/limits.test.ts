@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import type { RunId } from "../../core/index.ts";
+import { fakeHost } from "../../host/index.ts";
+import { mountPointsOf } from "../view/index.ts";
+import { hardLimitsOf, hierarchiesOf, type LimitFacts } from "./facts.ts";
+import { planLimits, probeLimits, removeControlGroups } from "./index.ts";
+
+const RUN = "01900000-0000-7000-8000-000000000000" as RunId;
+const NONE: LimitFacts = { controllers: {}, unifiedDirectory: null, hybrid: null, hardLimits: {} };
+const WANTED = {
+	cpuMillicores: 500,
+	memoryMiB: 64,
+	processes: 10,
+	openFiles: 100,
+	diskWriteMiB: 8,
+	outputBytes: 1000,
+	timeoutMs: 1000,
+};
+
+test("each limit is either enforced or unmet, and what was not asked for is said", () => {
+	const keys = fc.record(
+		Object.fromEntries(Object.entries(WANTED).map(([key, value]) => [key, fc.constantFrom(value, null)])),
+	);
+	const directory = { version: 2 as const, directory: "/cg", optionalFiles: [] };
+	const controllers = fc.record(
+		{ cpu: fc.constant(directory), memory: fc.constant(directory), pids: fc.constant(directory) },
+		{ requiredKeys: [] },
+	);
+	fc.assert(
+		fc.property(keys, controllers, (limits, found) => {
+			const facts = { ...NONE, controllers: found as LimitFacts["controllers"] };
+			const planned = planLimits(limits as typeof WANTED, facts, RUN, { processes: 2 });
+			const spoken = [...planned.enforced, ...planned.notEnforced, ...planned.unmet].map(({ limit }) => limit).sort();
+			assert.deepEqual(spoken, Object.keys(WANTED).sort());
+			for (const { limit } of planned.notEnforced) assert.equal(limits[limit], null);
+		}),
+		{ numRuns: 200 },
+	);
+});
+
+test("one group per hierarchy holds all of its limits, and never a core dump", () => {
+	const at = (directory: string) => ({
+		version: 1 as const,
+		directory,
+		optionalFiles: ["memory.memsw.limit_in_bytes"],
+	});
+	const facts = { ...NONE, controllers: { cpu: at("/c"), memory: at("/m"), pids: at("/p") }, unifiedDirectory: "/u" };
+	const planned = planLimits(WANTED, facts, RUN, { processes: 2 });
+	assert.deepEqual(
+		planned.controlGroups.map(({ path, files }) => [path.split("/")[1], files.map(({ value }) => value)]),
+		[
+			["c", ["100000", "50000"]],
+			["m", [String(64 * 2 ** 20), String(64 * 2 ** 20)]],
+			["p", ["12"]],
+			["u", []],
+		],
+	);
+	assert.ok(planned.resourceLimits.some(({ name, value }) => name === "CORE" && value === 0));
+});
+
+test("a hard limit that is lower already is kept, never raised", () => {
+	const planned = planLimits(WANTED, { ...NONE, hardLimits: { NOFILE: 50 } }, RUN, { processes: 0 });
+	assert.equal(planned.resourceLimits.find(({ name }) => name === "NOFILE")?.value, 50);
+});
+
+test("a user outside of what systemd delegates gets no control groups", async () => {
+	const host = fakeHost({
+		userId: 1000,
+		programs: { test: { "*": {} } },
+		texts: {
+			"/proc/self/mountinfo": "6 1 0:4 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw",
+			"/proc/self/cgroup": "0::/user.slice/user-1000.slice/session-3.scope\n",
+			"/sys/fs/cgroup/cgroup.subtree_control": "cpu memory pids\n",
+		},
+	});
+	assert.deepEqual((await probeLimits(host)).controllers, {});
+});
+
+test("nothing to recover on a machine without control groups", async () => {
+	assert.equal(await removeControlGroups(RUN, fakeHost()), false);
+});
+
+test("files of /proc are read whatever they hold", () => {
+	fc.assert(
+		fc.property(fc.string(), (text) => {
+			hierarchiesOf(text);
+			hardLimitsOf(text);
+			mountPointsOf(text);
+		}),
+		{ numRuns: 300 },
+	);
+	assert.deepEqual(mountPointsOf("1 2 3 / /a\\040b\\134c rw - x y z\n"), ["/a b\\c"]);
+});

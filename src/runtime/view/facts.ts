@@ -1,0 +1,52 @@
+import type { Host } from "../../host/index.ts";
+import type { RootEntry } from "../driver.ts";
+
+/** What of this machine the view of a workload can be made from. */
+export interface ViewFacts {
+	/** The entries of `/`, `/etc` and `/etc/ssl`. */
+	readonly entries: readonly RootEntry[];
+	/** Where file systems are mounted: a read-only bind does not reach into those below it by itself. */
+	readonly mountPoints: readonly string[];
+	/** Entries of `/proc`, without the processes: those that a workload must not write or see are covered. */
+	readonly procEntries: readonly RootEntry[];
+}
+
+const KINDS: Readonly<Record<string, RootEntry["kind"]>> = { d: "directory", f: "file", l: "link" };
+
+export async function probeView(host: Host): Promise<ViewFacts> {
+	const [listed, mountInfo] = await Promise.all([
+		listFolders(host, ["/", "/etc", "/etc/ssl", "/proc"]),
+		host.readText("/proc/self/mountinfo"),
+	]);
+	const inProc = listed.filter(({ path }) => path.startsWith("/proc/"));
+	return {
+		entries: listed.filter(({ path }) => !path.startsWith("/proc")),
+		procEntries: inProc.filter(({ path }) => !/^\/proc\/\d+$/.test(path)),
+		mountPoints: mountPointsOf(mountInfo ?? ""),
+	};
+}
+
+async function listFolders(host: Host, folders: readonly string[]): Promise<readonly RootEntry[]> {
+	const format = String.raw`%y\t%l\t%p\0`;
+	const listed = await host.run(["find", ...folders, "-mindepth", "1", "-maxdepth", "1", "-printf", format]);
+	// A folder that isn't there is said on stderr and simply has no entries.
+	return listed.stdout
+		.split("\0")
+		.filter((line) => line !== "")
+		.map((line) => {
+			const [kind = "", target = "", path = ""] = line.split("\t");
+			return { path, kind: KINDS[kind] ?? "other", target };
+		})
+		.sort((left, right) => (left.path < right.path ? -1 : 1));
+}
+
+/** Field 5 of proc_pid_mountinfo(5); space, tab, newline and backslash are written as three octal digits. */
+export function mountPointsOf(mountInfo: string): readonly string[] {
+	return mountInfo
+		.split("\n")
+		.map((line) => line.split(" ")[4] ?? "")
+		.filter((path) => path.startsWith("/"))
+		.map((path) =>
+			path.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8))),
+		);
+}

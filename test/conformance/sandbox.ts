@@ -1,0 +1,119 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { newId, type RunId } from "../../src/core/index.ts";
+import { type Ending, realHost } from "../../src/host/index.ts";
+import type { Driver, LaunchPlan, PlanRequest, Run } from "../../src/runtime/index.ts";
+import type { Limits } from "../../src/runtime/schema.ts";
+
+export const NO_LIMITS: Limits = {
+	cpuMillicores: null,
+	memoryMiB: null,
+	processes: null,
+	openFiles: null,
+	diskWriteMiB: null,
+	outputBytes: null,
+	timeoutMs: null,
+};
+
+export interface Trial {
+	readonly argv: readonly string[];
+	readonly workspace?: { readonly source: string; readonly access: "read-write" | "read-only" } | null;
+	/** Paths in the workspace that stay read-only. */
+	readonly protected?: readonly string[];
+	readonly limits?: Partial<Limits>;
+	readonly exposed?: readonly string[];
+	readonly environment?: Readonly<Record<string, string>>;
+	readonly workingDirectory?: string;
+	readonly input?: string | Uint8Array;
+	/** Unread: nobody takes what the command writes until it has ended. */
+	readonly output?: "kept" | "unread";
+	readonly root?: PlanRequest["root"];
+	/** Called once it runs; the trial goes on when it returns. */
+	readonly during?: (run: Run, plan: LaunchPlan) => Promise<void>;
+}
+
+export interface TrialResult {
+	readonly ending: Ending;
+	readonly stdout: Buffer;
+	readonly stderr: string;
+	readonly plan: LaunchPlan;
+	readonly runDirectory: string;
+}
+
+/** 128 + N for a signal, whoever says it: bwrap and podman turn it into an exit code, the supervisor does not. */
+export function exitStatus(ending: Ending): number {
+	return ending.exitCode ?? 128;
+}
+
+/** Nothing may hang: a run that takes longer is killed, and its test fails by what it did not do. */
+const DEADLINE_MS = 30_000;
+
+/** One run under one driver, with a gate that refuses by closing, in a folder that is gone afterwards. */
+export async function tryOut(driver: Driver, trial: Trial): Promise<TrialResult> {
+	const host = realHost();
+	const runId = newId<RunId>(Date.now());
+	const runDirectory = mkdtempSync(join(tmpdir(), "vouch-test-"));
+	const gate = await closedGate(join(runDirectory, "gate.sock"));
+	try {
+		const request = requestOf(trial, runId, runDirectory);
+		const planned = driver.plan(request, await driver.probe(host));
+		if (planned.kind === "unmet") throw new Error(planned.reasons.map(({ sentence }) => sentence).join(" "));
+		const run = await driver.start(planned.plan, { environment: trial.environment ?? {} }, host);
+		const deadline = setTimeout(() => run.kill(), DEADLINE_MS);
+		const read = () => Promise.all([bytesOf(run.stdout), text(run.stderr)]);
+		const early = trial.output === "unread" ? undefined : read();
+		if (trial.input === undefined) run.stdin.end();
+		else run.stdin.end(trial.input);
+		run.stdin.on("error", () => {});
+		await trial.during?.(run, planned.plan);
+		const late = early ?? read();
+		const ending = await run.ended;
+		const [stdout, stderr] = await late;
+		clearTimeout(deadline);
+		return { ending, stdout, stderr, plan: planned.plan, runDirectory };
+	} finally {
+		gate.close();
+		rmSync(runDirectory, { recursive: true, force: true });
+	}
+}
+
+export function requestOf(trial: Trial, runId: RunId, runDirectory: string): PlanRequest {
+	const root = trial.root ?? null;
+	return {
+		runId,
+		workload: {
+			schema: "vouch.workload/v1",
+			root: root === null ? { kind: "host" } : { kind: "image", reference: root.directory, digest: root.digest },
+			argv: [...trial.argv],
+			workingDirectory: trial.workingDirectory ?? "/workspace",
+			environment: Object.keys(trial.environment ?? {}).sort(),
+			secrets: [],
+			workspace: trial.workspace ? { ...trial.workspace, protected: [...(trial.protected ?? [])] } : null,
+			exposed: [...(trial.exposed ?? [])],
+			network: { mode: "none", allow: [], deny: [], http: [] },
+			limits: { ...NO_LIMITS, ...trial.limits },
+			demands: [],
+			isolation: null,
+		},
+		runDirectory,
+		root,
+		gateSocket: join(runDirectory, "gate.sock"),
+		loopbackListeners: [],
+		acceptNoIsolation: "accepted",
+	};
+}
+
+async function closedGate(path: string): Promise<Server> {
+	const server = createServer((socket) => socket.destroy());
+	await new Promise<void>((resolve) => server.listen(path, resolve));
+	return server;
+}
+
+async function bytesOf(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
+	const chunks: Uint8Array[] = [];
+	for await (const chunk of stream) chunks.push(chunk);
+	return Buffer.concat(chunks);
+}
