@@ -11,11 +11,24 @@ export interface Host {
 	/** Text of a small file such as those below /proc and /sys, or undefined when it can't be read. At most 1 MiB. */
 	readText(path: string): Promise<string | undefined>;
 	exists(path: string): Promise<boolean>;
+	/** The entries of a folder, sorted by name and not followed; none when it can't be read. */
+	listFolder(path: string): Promise<readonly FolderEntry[]>;
+	/** Whether this process may write there, by access(2). */
+	isWritable(path: string): Promise<boolean>;
+	/** User id of the owner, symbolic links followed, or undefined when it isn't there. */
+	ownerOf(path: string): Promise<number | undefined>;
 	/** Real and effective ids of this process. */
 	readonly userId: number;
 	readonly groupId: number;
 	/** Starts a supervised process: everything of it ends when the run ends or this process dies. */
 	supervise(spec: SupervisionSpec): Promise<Supervised>;
+}
+
+export interface FolderEntry {
+	readonly name: string;
+	readonly kind: "directory" | "file" | "link" | "other";
+	/** What a link says; empty for the rest. */
+	readonly target: string;
 }
 
 export interface RunOptions {
@@ -39,7 +52,7 @@ export interface SupervisionSpec {
 	readonly wrapper: readonly string[];
 	/** Control groups: created, given `files`, joined before exec, killed and removed at the end. */
 	readonly controlGroups: readonly ControlGroup[];
-	/** setrlimit(2) names without RLIMIT_, e.g. NOFILE; soft and hard alike. */
+	/** setrlimit(2) names without RLIMIT_, e.g. NOFILE; soft and hard alike. A lower one that already binds is kept. */
 	readonly resourceLimits: readonly { readonly name: string; readonly value: number }[];
 	/** A private mount namespace with these paths unmounted; null leaves the host's. */
 	readonly privateMounts: { readonly unmount: readonly string[] } | null;
@@ -111,8 +124,12 @@ export interface Supervised {
 export type SupervisorEvent =
 	| { readonly event: "connection"; readonly id: number; readonly received: number; readonly sent: number }
 	| {
+			/** Told at first sight of a flow; the rest of it is told once more at the end: add them up. */
 			readonly event: "datagram";
-			/** IP protocol number, or the EtherType plus 65536 for what isn't IP. */
+			/**
+			 * IP protocol number, or the EtherType plus 65536 for what isn't IP. 255 stands for all flows beyond the
+			 * first 256, and, with 0 bytes, for frames that came too fast to be looked at.
+			 */
 			readonly protocol: number;
 			readonly source: string;
 			readonly destination: string;
@@ -126,7 +143,7 @@ export interface Ending {
 	readonly signal: NodeJS.Signals | null;
 	/** What the supervisor itself ended it for. */
 	readonly cause: "program" | "killed" | "disk-write-limit" | "out-of-memory" | "failed-to-start";
-	/** Set with `failed-to-start`: one sentence. */
+	/** Set with `failed-to-start`, and when something could not be ended: one sentence. */
 	readonly message: string | null;
 	/** Counters of `sandboxInterface` just before it went; null without a network. */
 	readonly counters: InterfaceCounters | null;
@@ -137,6 +154,9 @@ export interface InterfaceCounters {
 	readonly txPackets: number;
 	readonly rxBytes: number;
 	readonly rxPackets: number;
-	/** Payload bytes the kernel sent again (RetransSegs times the MTU): an upper bound. */
+	/**
+	 * Upper bound of the payload that no connection counts: what the kernel sent again (RetransSegs times the MTU), and
+	 * what met a connection that the gate had already reset (OutRsts times the largest segment).
+	 */
 	readonly retransmittedBytes: number;
 }

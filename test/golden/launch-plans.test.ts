@@ -7,9 +7,6 @@ import { fakeHost, type HostScript } from "../../src/host/index.ts";
 import { type Driver, drivers } from "../../src/runtime/index.ts";
 import { requestOf, type Trial } from "../conformance/sandbox.ts";
 
-const FIND = String.raw`-mindepth 1 -maxdepth 1 -printf %y\t%l\t%p\0`;
-
-const WRITABLE = String.raw`-maxdepth 0 -writable -printf %p\0`;
 const USER_GROUP = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service";
 
 /** A machine in words: Debian with everything installed, control groups version 1 and 2 at once. */
@@ -20,32 +17,25 @@ const HYBRID: HostScript = {
 		catatonit: {},
 		conmon: {},
 		crun: {},
-		find: {
-			[`/ /etc /etc/ssl /proc ${FIND}`]: {
-				stdout: [
-					...["d\t\t/usr", "l\tusr/bin\t/bin", "l\tusr/lib\t/lib", "l\tusr/lib64\t/lib64", "l\tusr/sbin\t/sbin"],
-					...["d\t\t/root", "d\t\t/home", "d\t\t/opt", "d\t\t/var", "f\t\t/etc/shadow", "f\t\t/etc/passwd"],
-					...["d\t\t/etc/alternatives", "f\t\t/etc/ld.so.cache", "l\t/usr/share/zoneinfo/Etc/UTC\t/etc/localtime"],
-					...["d\t\t/etc/ssl", "d\t\t/etc/ssl/certs", "d\t\t/etc/ssl/private", "f\t\t/etc/machine-id", "d\t\t/proc"],
-					...["d\t\t/proc/1", "d\t\t/proc/sys", "f\t\t/proc/keys", "d\t\t/proc/acpi", "f\t\t/proc/cpuinfo"],
-				].join("\0"),
-			},
-			[`/sys/fs/cgroup/unified /sys/fs/cgroup/unified/cgroup.procs /sys/fs/cgroup/cpu /sys/fs/cgroup/memory /sys/fs/cgroup/pids ${WRITABLE}`]:
-				{
-					stdout: ["unified", "unified/cgroup.procs", "cpu", "memory", "pids"]
-						.map((name) => `/sys/fs/cgroup/${name}`)
-						.join("\0"),
-				},
-			[`${USER_GROUP} ${USER_GROUP}/cgroup.procs ${WRITABLE}`]: { stdout: `${USER_GROUP}\0${USER_GROUP}/cgroup.procs` },
-		},
 		ip: {},
 		mount: {},
 		nft: {},
 		podman: {},
 		sh: {},
-		stat: { "*": { stdout: "0\n" } },
 		unshare: { "*": {} },
 	},
+	entries: {
+		...{ "/usr": "d", "/bin": "l usr/bin", "/lib": "l usr/lib", "/lib64": "l usr/lib64", "/sbin": "l usr/sbin" },
+		...{ "/root": "d", "/home": "d", "/opt": "d", "/var": "d", "/etc/shadow": "f", "/etc/passwd": "f" },
+		...{ "/etc/alternatives": "d", "/etc/ld.so.cache": "f", "/etc/localtime": "l /usr/share/zoneinfo/Etc/UTC" },
+		...{ "/etc/ssl": "d", "/etc/ssl/certs": "d", "/etc/ssl/private": "d", "/etc/machine-id": "f", "/proc": "d" },
+		...{ "/proc/1": "d", "/proc/sys": "d", "/proc/keys": "f", "/proc/acpi": "d", "/proc/cpuinfo": "f" },
+	},
+	writable: [
+		...["unified", "unified/cgroup.procs", "cpu", "memory", "pids"].map((name) => `/sys/fs/cgroup/${name}`),
+		...[USER_GROUP, `${USER_GROUP}/cgroup.procs`],
+	],
+	owners: { "/usr/bin/bwrap": 0 },
 	texts: {
 		"/proc/self/mountinfo": [
 			"1 0 8:1 / / rw - ext4 /dev/sda rw",

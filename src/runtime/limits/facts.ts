@@ -103,9 +103,8 @@ function unifiedCandidate(host: Host, unified: Hierarchy, ownGroups: string): st
 }
 
 async function writablePaths(host: Host, paths: readonly string[]): Promise<ReadonlySet<string>> {
-	if (paths.length === 0) return new Set();
-	const found = await host.run(["find", ...paths, "-maxdepth", "0", "-writable", "-printf", String.raw`%p\0`]);
-	return new Set(found.stdout.split("\0"));
+	const checked = await Promise.all(paths.map(async (path) => ((await host.isWritable(path)) ? [path] : [])));
+	return new Set(checked.flat());
 }
 
 async function optionalFiles(

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Host } from "../../host/index.ts";
 import type { RootEntry } from "../driver.ts";
 
@@ -11,33 +12,27 @@ export interface ViewFacts {
 	readonly procEntries: readonly RootEntry[];
 }
 
-const KINDS: Readonly<Record<string, RootEntry["kind"]>> = { d: "directory", f: "file", l: "link" };
-
 export async function probeView(host: Host): Promise<ViewFacts> {
-	const [listed, mountInfo] = await Promise.all([
-		listFolders(host, ["/", "/etc", "/etc/ssl", "/proc"]),
+	const [entries, inProc, mountInfo] = await Promise.all([
+		listFolders(host, ["/", "/etc", "/etc/ssl"]),
+		listFolders(host, ["/proc"]),
 		host.readText("/proc/self/mountinfo"),
 	]);
-	const inProc = listed.filter(({ path }) => path.startsWith("/proc/"));
 	return {
-		entries: listed.filter(({ path }) => !path.startsWith("/proc")),
+		entries: entries.filter(({ path }) => path !== "/proc"),
 		procEntries: inProc.filter(({ path }) => !/^\/proc\/\d+$/.test(path)),
 		mountPoints: mountPointsOf(mountInfo ?? ""),
 	};
 }
 
 async function listFolders(host: Host, folders: readonly string[]): Promise<readonly RootEntry[]> {
-	const format = String.raw`%y\t%l\t%p\0`;
-	const listed = await host.run(["find", ...folders, "-mindepth", "1", "-maxdepth", "1", "-printf", format]);
-	// A folder that isn't there is said on stderr and simply has no entries.
-	return listed.stdout
-		.split("\0")
-		.filter((line) => line !== "")
-		.map((line) => {
-			const [kind = "", target = "", path = ""] = line.split("\t");
-			return { path, kind: KINDS[kind] ?? "other", target };
-		})
-		.sort((left, right) => (left.path < right.path ? -1 : 1));
+	const listed = await Promise.all(
+		folders.map(async (folder) => {
+			const entries = await host.listFolder(folder);
+			return entries.map(({ name, kind, target }) => ({ path: join(folder, name), kind, target }));
+		}),
+	);
+	return listed.flat().sort((left, right) => (left.path < right.path ? -1 : 1));
 }
 
 /** Field 5 of proc_pid_mountinfo(5); space, tab, newline and backslash are written as three octal digits. */

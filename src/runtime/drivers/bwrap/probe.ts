@@ -24,21 +24,20 @@ export interface BwrapFacts {
 }
 
 export async function probeBwrap(host: Host): Promise<BwrapFacts> {
-	const [programs, view, limits, architecture] = await Promise.all([
-		findPrograms(host, ["bwrap", "ip", "nft"]),
+	const programs = await findPrograms(host, ["bwrap", "ip", "nft"]);
+	const path = programs.bwrap;
+	// The trial takes longest, so all else is looked at beside it.
+	const [trialError, owner, restriction, view, limits, architecture] = await Promise.all([
+		path === null ? "bwrap is not installed" : trial(host, path),
+		path === null ? undefined : host.ownerOf(path),
+		namespaceRestriction(host),
 		probeView(host),
 		probeLimits(host),
 		probeArchitecture(host),
 	]);
-	const path = programs.bwrap;
-	const [trialError, owner, restriction] = await Promise.all([
-		path === null ? "bwrap is not installed" : trial(host, path),
-		path === null ? "" : host.run(["stat", "-L", "-c", "%u", path]).then(({ stdout }) => stdout.trim()),
-		namespaceRestriction(host),
-	]);
 	return {
 		programs,
-		ownedBy: owner === String(host.userId) ? "this-user" : "another-user",
+		ownedBy: owner === host.userId ? "this-user" : "another-user",
 		trialError,
 		restriction,
 		architecture,

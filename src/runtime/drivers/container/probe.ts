@@ -20,15 +20,15 @@ export interface ContainerFacts {
 
 export async function probeContainer(host: Host): Promise<ContainerFacts> {
 	const names = ["podman", "crun", "conmon", "ip", "nft", "unshare", "mount", "sh"] as const;
-	const [programs, init, view, limits, architecture, highest] = await Promise.all([
-		findPrograms(host, names),
+	const programs = await findPrograms(host, names);
+	const [trialError, init, view, limits, architecture, highest] = await Promise.all([
+		programs.unshare === null ? "unshare is not installed" : trial(host, programs.unshare),
 		findPrograms(host, ["catatonit"]),
 		probeView(host),
 		probeLimits(host),
 		probeArchitecture(host),
 		host.readText("/proc/sys/kernel/pid_max"),
 	]);
-	const trialError = programs.unshare === null ? "unshare is not installed" : await trial(host, programs.unshare);
 	return {
 		programs,
 		init: init.catatonit,
