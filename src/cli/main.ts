@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { VouchError } from "../core/index.ts";
 import { rows } from "./commands/index.ts";
 import { buildProgram, helpShown, runProgram } from "./program.ts";
@@ -6,6 +7,9 @@ import { programVersion } from "./version.ts";
 
 /** Exit code of Vouch's own failures: never mistaken for the command's (as env(1), timeout(1) and container tools have it). */
 export const OWN_FAILURE = 125;
+
+// A command checks each schema once or twice: compiling a parser for it first, as zod does, costs more than it saves.
+z.config({ jitless: true });
 
 /** Runs one command line; sets the exit code. The only place that turns a failure into text. */
 export async function main(argv: readonly string[]): Promise<void> {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { digestOf, type RunId } from "../core/index.ts";
 import { fakeHost } from "../host/index.ts";
-import { chooseDriver } from "./choose.ts";
+import { chooseDriver, measureOnce } from "./choose.ts";
 import type { Driver, PlanRequest } from "./driver.ts";
 import { fakeDriver } from "./drivers/fake/index.ts";
 import { hostDriver } from "./drivers/host/index.ts";
@@ -53,13 +53,18 @@ const named = (name: string, strength: number, kept: readonly Guarantee[], scrip
 
 test("the strongest driver that keeps what is demanded is taken", async () => {
 	const known = [named("weak", 1, ["readonly-root"]), named("strong", 9, []), named("middle", 5, ["readonly-root"])];
-	const choice = await chooseDriver(known, requestFor({ demands: ["readonly-root"] }), null, fakeHost());
+	const choice = await chooseDriver(known, requestFor({ demands: ["readonly-root"] }), null, measureOnce(fakeHost()));
 	assert.equal(choice.kind === "chosen" && choice.driver.summary, "middle");
 });
 
 test("every reason of every driver is returned", async () => {
 	const known = [named("a", 2, []), named("b", 1, ["readonly-root"])];
-	const choice = await chooseDriver(known, requestFor({ demands: ["readonly-root", "attestable"] }), null, fakeHost());
+	const choice = await chooseDriver(
+		known,
+		requestFor({ demands: ["readonly-root", "attestable"] }),
+		null,
+		measureOnce(fakeHost()),
+	);
 	assert.deepEqual(choice.kind === "unmet" && choice.reasons.map(({ details }) => details.guarantee), [
 		"readonly-root",
 		"attestable",
@@ -70,22 +75,22 @@ test("every reason of every driver is returned", async () => {
 test("a driver without strength is never taken by itself", async () => {
 	const unmet = [failures.failure("isolation-not-accepted")] as const;
 	const known = [named("broken", 3, [], { unmet }), hostDriver];
-	const choice = await chooseDriver(known, requestFor({}, "accepted"), null, fakeHost());
+	const choice = await chooseDriver(known, requestFor({}, "accepted"), null, measureOnce(fakeHost()));
 	assert.equal(choice.kind, "unmet");
-	const asked = await chooseDriver(known, requestFor({}, "accepted"), "host", fakeHost());
+	const asked = await chooseDriver(known, requestFor({}, "accepted"), "host", measureOnce(fakeHost()));
 	assert.equal(asked.kind === "chosen" && asked.driver.name, "host");
 });
 
 test("the host itself needs the words, and keeps nothing", async () => {
-	const choice = await chooseDriver(drivers, requestFor({}), "host", fakeHost());
+	const choice = await chooseDriver(drivers, requestFor({}), "host", measureOnce(fakeHost()));
 	assert.equal(choice.kind === "unmet" && choice.reasons[0].code, "isolation-not-accepted");
-	const accepted = await chooseDriver(drivers, requestFor({}, "accepted"), "host", fakeHost());
+	const accepted = await chooseDriver(drivers, requestFor({}, "accepted"), "host", measureOnce(fakeHost()));
 	assert.deepEqual(accepted.kind === "chosen" && accepted.plan.guarantees.kept, []);
 	assert.ok(accepted.kind === "chosen" && accepted.plan.guarantees.notKept.length > 10);
 });
 
 test("on a machine with nothing each driver says what is missing and how to get it", async () => {
-	const choice = await chooseDriver(drivers, requestFor({}), null, fakeHost());
+	const choice = await chooseDriver(drivers, requestFor({}), null, measureOnce(fakeHost()));
 	const sentences = choice.kind === "unmet" ? choice.reasons.map(({ sentence }) => sentence) : [];
 	assert.ok(
 		sentences.some((sentence) => sentence.includes("apt-get install -y bubblewrap")),
@@ -96,25 +101,25 @@ test("on a machine with nothing each driver says what is missing and how to get 
 
 test("a limit that can't be enforced is refused", async () => {
 	const limits = { ...requestFor({}).workload.limits, memoryMiB: 64 };
-	const choice = await chooseDriver(drivers, requestFor({ limits }), "bwrap", fakeHost());
+	const choice = await chooseDriver(drivers, requestFor({ limits }), "bwrap", measureOnce(fakeHost()));
 	assert.ok(choice.kind === "unmet" && choice.reasons.some(({ code }) => code === "limit-not-enforceable"));
 });
 
 test("a driver that isn't there is named", async () => {
-	const choice = await chooseDriver(drivers, requestFor({}), "qemu", fakeHost());
+	const choice = await chooseDriver(drivers, requestFor({}), "qemu", measureOnce(fakeHost()));
 	assert.match(choice.kind === "unmet" ? choice.reasons[0].sentence : "", /qemu.*bwrap, container, host/);
 });
 
 test("folders of the machine and of the run can't be the workspace", async () => {
 	for (const source of ["/", "/proc", "/dev/shm", "/tmp", "/tmp/run", "/tmp/run/x"]) {
 		const workspace = { source, access: "read-only" as const, protected: [] };
-		const choice = await chooseDriver(drivers, requestFor({ workspace }), "bwrap", fakeHost());
+		const choice = await chooseDriver(drivers, requestFor({ workspace }), "bwrap", measureOnce(fakeHost()));
 		assert.ok(choice.kind === "unmet" && choice.reasons.some(({ code }) => code === "workspace-not-possible"), source);
 	}
 });
 
 test("an image is not for the host itself", async () => {
 	const root = { kind: "image", reference: "x", digest: digestOf("") } as const;
-	const choice = await chooseDriver(drivers, requestFor({ root }, "accepted"), "host", fakeHost());
+	const choice = await chooseDriver(drivers, requestFor({ root }, "accepted"), "host", measureOnce(fakeHost()));
 	assert.equal(choice.kind === "unmet" && choice.reasons[0].code, "image-needs-isolation");
 });

@@ -13,6 +13,22 @@ export type Choice =
 	/** Every reason of every driver that was asked. */
 	| { readonly kind: "unmet"; readonly reasons: NonEmpty<Failure> };
 
+/** What drivers found on a machine: each looks once, when first asked. Its holder decides how long that counts as now. */
+export interface Measurements {
+	of(driver: Driver): Promise<unknown>;
+}
+
+export function measureOnce(host: Host): Measurements {
+	const found = new Map<Driver, Promise<unknown>>();
+	return {
+		of(driver) {
+			const facts = found.get(driver) ?? driver.probe(host);
+			found.set(driver, facts);
+			return facts;
+		},
+	};
+}
+
 /**
  * The strongest driver that keeps everything the workload demands, by planning with each. A driver without strength (the
  * host itself) is taken only when `wanted` names it. Weaker ones aren't even looked at once a stronger one has a plan:
@@ -22,14 +38,13 @@ export async function chooseDriver(
 	known: readonly Driver[],
 	request: PlanRequest,
 	wanted: DriverName | null,
-	host: Host,
+	measured: Measurements,
 ): Promise<Choice> {
 	const candidates =
 		wanted === null ? known.filter(({ strength }) => strength > 0) : known.filter(({ name }) => name === wanted);
 	const reasons: Failure[] = [];
 	for (const driver of candidates.toSorted((left, right) => right.strength - left.strength)) {
-		const facts = await driver.probe(host);
-		const planned = driver.plan(request, facts);
+		const planned = driver.plan(request, await measured.of(driver));
 		if (planned.kind === "planned") return { kind: "chosen", driver, plan: planned.plan };
 		reasons.push(...planned.reasons);
 	}

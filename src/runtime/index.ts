@@ -6,15 +6,14 @@
  * Never     weakens: what can't be kept is refused. Never takes the host itself unless it was asked for by name.
  * Start at  `driver.ts`, then `drivers/bwrap/plan.ts`.
  */
-import type { Host } from "../host/index.ts";
-import { type Choice, chooseDriver as chooseAmong } from "./choose.ts";
+import { type Choice, chooseDriver as chooseAmong, type Measurements } from "./choose.ts";
 import type { Driver, PlanRequest } from "./driver.ts";
 import { bwrapDriver } from "./drivers/bwrap/index.ts";
 import { containerDriver } from "./drivers/container/index.ts";
 import { hostDriver } from "./drivers/host/index.ts";
 import type { DriverName } from "./schema.ts";
 
-export type { Choice } from "./choose.ts";
+export { type Choice, type Measurements, measureOnce } from "./choose.ts";
 export type * from "./driver.ts";
 export { type FakeScript, fakeDriver } from "./drivers/fake/index.ts";
 export { failures as runtimeFailures } from "./failures.ts";
@@ -30,6 +29,6 @@ export const isolatingDrivers: readonly DriverName[] = drivers
 	.map(({ name }) => name);
 
 /** The strongest of `drivers` that keeps what the workload demands; with `wanted`, that one or its reasons. */
-export function chooseDriver(request: PlanRequest, wanted: DriverName | null, host: Host): Promise<Choice> {
-	return chooseAmong(drivers, request, wanted, host);
+export function chooseDriver(request: PlanRequest, wanted: DriverName | null, measured: Measurements): Promise<Choice> {
+	return chooseAmong(drivers, request, wanted, measured);
 }

@@ -9,7 +9,7 @@ import {
 } from "../../evidence/index.ts";
 import type { Action, Flag, FlagValues } from "../command.ts";
 import { fail } from "../failures.ts";
-import { realParts } from "../run/parts.ts";
+import { nodeKeys } from "../node-keys.ts";
 import { paint, printable, printJson, table } from "../screen.ts";
 
 export const verifyAction: Action = async ({ operands, flags }) => {
@@ -26,7 +26,7 @@ export const verifyAction: Action = async ({ operands, flags }) => {
 /** Keys named on the command line, or else those that this node trusts. */
 export function trustedKeys(flags: FlagValues): readonly PublicKey[] {
 	const named = flags.all("--key");
-	return named.length === 0 ? realParts().keys().trusted() : named.map(readKey);
+	return named.length === 0 ? nodeKeys().trusted() : named.map(readKey);
 }
 
 export function readKey(given: string): PublicKey {

@@ -3,7 +3,8 @@ import type { Digest } from "../../core/index.ts";
 import { digestOf } from "../../core/index.ts";
 import type { TreeChange } from "../../evidence/schema.ts";
 import { compareTrees, scanTree, type TreeSnapshot } from "../../host/index.ts";
-import { type Parts, privateDirectory } from "./parts.ts";
+import { privateDirectory } from "../node-keys.ts";
+import type { Parts } from "./parts.ts";
 
 /** Paths listed in a receipt; more are counted. The digests before and after cover them all. */
 const MAX_LISTED = 10_000;

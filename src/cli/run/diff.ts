@@ -5,8 +5,9 @@ import { newId, type RunId } from "../../core/index.ts";
 import { DIFF_EXIT, type DiffPlan, type GitHead, planWorkspaceDiff, type TreeSnapshot } from "../../host/index.ts";
 import { chooseDriver, type PlanRequest } from "../../runtime/index.ts";
 import type { Workload } from "../../runtime/schema.ts";
+import { privateDirectory } from "../node-keys.ts";
 import type { WorkspaceChanges } from "./changes.ts";
-import { type Parts, privateDirectory } from "./parts.ts";
+import type { Parts } from "./parts.ts";
 
 /** A larger diff is left out; the receipt still lists every path. */
 const MAX_DIFF_BYTES = 8 * 2 ** 20;
@@ -40,7 +41,7 @@ async function diffInSandbox(diff: DiffPlan, source: string, parts: Parts): Prom
 	const runId = newId<RunId>(parts.clock.nowMs());
 	const runDirectory = privateDirectory(join(parts.directories.runtime, runId));
 	try {
-		const choice = await chooseDriver(planRequestOf(diff, source, runId, runDirectory), null, parts.host);
+		const choice = await chooseDriver(planRequestOf(diff, source, runId, runDirectory), null, parts.measured);
 		if (choice.kind === "unmet") return null;
 		const run = await choice.driver.start(choice.plan, { environment: diff.environment }, parts.host);
 		const timer = setTimeout(() => run.kill(), DIFF_TIMEOUT_MS);

@@ -1,9 +1,10 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../core/index.ts";
 import { type Host, realHost } from "../../host/index.ts";
-import { type Journal, type KeyStore, openJournal, openKeyStore } from "../../journal/index.ts";
-import { type Directories, directoriesFrom } from "../directories.ts";
+import { type Journal, type KeyStore, openJournal } from "../../journal/index.ts";
+import { type Measurements, measureOnce } from "../../runtime/index.ts";
+import type { Directories } from "../directories.ts";
+import { nodeKeys, ownDirectories, privateDirectory } from "../node-keys.ts";
 import { RunRecords } from "./records.ts";
 
 /** The real parts that commands are wired with. Made once per process; nothing below cli/ finds them by itself. */
@@ -12,6 +13,8 @@ export interface Parts {
 	readonly host: Host;
 	readonly directories: Directories;
 	readonly records: RunRecords;
+	/** What the drivers find on this machine: looked at once for one command. */
+	readonly measured: Measurements;
 	/** Opened when first needed: listing runs makes no key. */
 	keys(): KeyStore;
 	journal(): Journal;
@@ -19,16 +22,17 @@ export interface Parts {
 
 export function realParts(): Parts {
 	const host = realHost();
-	const directories = directoriesFrom(process.env, host.userId);
+	const directories = ownDirectories();
 	let keys: KeyStore | undefined;
 	let journal: Journal | undefined;
 	const parts: Parts = {
 		clock: systemClock,
 		host,
 		directories,
+		measured: measureOnce(host),
 		records: new RunRecords(join(directories.data, "runs")),
 		keys: () => {
-			keys ??= openKeyStore(join(privateDirectory(directories.data), "keys"));
+			keys ??= nodeKeys(directories);
 			return keys;
 		},
 		journal: () => {
@@ -37,9 +41,4 @@ export function realParts(): Parts {
 		},
 	};
 	return parts;
-}
-
-export function privateDirectory(path: string): string {
-	mkdirSync(path, { recursive: true, mode: 0o700 });
-	return path;
 }

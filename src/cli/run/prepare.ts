@@ -87,7 +87,7 @@ async function choose(
 	let denied: Chosen | undefined;
 	for (const name of names) {
 		const workload: Workload = { ...asked, isolation: name };
-		const choice = await chooseDriver(planRequestFor(workload), name, parts.host);
+		const choice = await chooseDriver(planRequestFor(workload), name, parts.measured);
 		if (choice.kind === "unmet") {
 			unmet.push(...choice.reasons);
 			continue;
