@@ -1,0 +1,52 @@
+/** `npm run bench [-- NAME...]`: measures, prints tables of ratios, keeps the raw numbers in `bench/results`. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { benchGate } from "./gate.ts";
+import { describeMachine } from "./machine.ts";
+import { benchReceipt } from "./receipt.ts";
+import { type BenchResult, printResult, writeResult } from "./report.ts";
+import { benchStart } from "./start.ts";
+import { benchWorkspace } from "./workspace.ts";
+
+interface Bench {
+	/** Other programs it is compared with, whose versions the numbers depend on. */
+	readonly programs: readonly string[];
+	/** Leaves nothing outside of the directory given. */
+	readonly measure: (directory: string) => Promise<BenchResult>;
+}
+
+const BENCHES: Readonly<Record<string, Bench>> = {
+	start: { programs: ["bwrap", "podman", "crun"], measure: benchStart },
+	gate: { programs: ["tinyproxy", "squid"], measure: benchGate },
+	receipt: { programs: [], measure: benchReceipt },
+	workspace: { programs: ["git"], measure: benchWorkspace },
+};
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !(name in BENCHES));
+if (unknown.length > 0) {
+	process.stderr.write(
+		`bench: no bench is named ${unknown.join(", ")}; there are ${Object.keys(BENCHES).join(", ")}\n`,
+	);
+	process.exit(2);
+}
+
+for (const [name, { programs, measure }] of Object.entries(BENCHES)) {
+	if (asked.length > 0 && !asked.includes(name)) continue;
+	process.stdout.write(`\n== ${name}\n`);
+	const directory = mkdtempSync(join(tmpdir(), `vouch-bench-${name}-`));
+	try {
+		const result = await measure(directory);
+		printResult(result);
+		const file = writeResult(result, await describeMachine(programs));
+		process.stdout.write(`  raw numbers: ${relative(process.cwd(), file)}\n`);
+	} catch (error) {
+		process.stderr.write(
+			`bench ${name} could not be measured: ${error instanceof Error ? error.message : String(error)}\n`,
+		);
+		process.exitCode = 1;
+	} finally {
+		rmSync(directory, { recursive: true, force: true });
+	}
+}

@@ -1,0 +1,42 @@
+/**
+ * The test runner's front: picks files, runs each in its own process by node:test, and ends with every skip and its
+ * reason and one closing line, `N passed, N failed, N skipped`.
+ *
+ *   node test/run.ts all|unit [PATTERN...]     a PATTERN selects by file path, else by test title
+ */
+import { globSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { dirname, join } from "node:path";
+import { run } from "node:test";
+import { Outcomes } from "./outcomes.ts";
+
+const root = dirname(import.meta.dirname);
+/** What runs real programs of the system: these folders, host but for its trees, and `*.system.test.ts` anywhere. */
+const SYSTEM = /^test\/(?:attacks|conformance|system|scenario)\/|^src\/host\/(?!tree\/)|\.system\.test\.ts$/;
+const TEST_TIMEOUT_MS = 120_000;
+
+const [set = "all", ...patterns] = process.argv.slice(2);
+const every = globSync(["src/**/*.test.ts", "test/**/*.test.ts"], { cwd: root }).sort();
+const inSet = set === "unit" ? every.filter((file) => !SYSTEM.test(file)) : every;
+const byPath = inSet.filter((file) => patterns.some((pattern) => file.includes(pattern)));
+const byTitle = patterns.length > 0 && byPath.length === 0;
+const files = patterns.length === 0 || byTitle ? inSet : byPath;
+
+const abort = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => abort.abort());
+
+const outcomes = new Outcomes(root, byTitle ? "titles" : "files");
+const stream = run({
+	files: [...files],
+	cwd: root,
+	concurrency: availableParallelism(),
+	timeout: TEST_TIMEOUT_MS,
+	execArgv: ["--import", join(import.meta.dirname, "watchdog.ts")],
+	signal: abort.signal,
+	...(byTitle
+		? { testNamePatterns: patterns.map((pattern) => new RegExp(pattern.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"), "i")) }
+		: {}),
+});
+for await (const event of stream) outcomes.note(event);
+process.stdout.write(outcomes.closing());
+process.exitCode = outcomes.exitCode();

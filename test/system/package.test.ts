@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import test, { after, type TestContext } from "node:test";
+
+const root = dirname(dirname(import.meta.dirname));
+const directory = mkdtempSync(join(tmpdir(), "vouch-package-"));
+after(() => rmSync(directory, { recursive: true, force: true }));
+
+function run(argv: readonly [string, ...string[]], environment: NodeJS.ProcessEnv, workingDirectory = directory) {
+	const [program, ...args] = argv;
+	return spawnSync(program, args, { cwd: workingDirectory, env: environment, encoding: "utf8", maxBuffer: 2 ** 24 });
+}
+
+/** As a stranger's shell: none of this tree's programs, and a home of its own. */
+const stranger: NodeJS.ProcessEnv = {
+	PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+	HOME: join(directory, "home"),
+};
+
+/** The path of the installed command, or undefined when the registry could not be asked. */
+function install(context: TestContext): string | undefined {
+	const packed = run(["npm", "pack", "--json", "--pack-destination", directory], process.env, root);
+	assert.equal(packed.status, 0, packed.stderr);
+	// prepack's own output comes first.
+	const [{ filename }]: [{ filename: string }] = JSON.parse(packed.stdout.slice(packed.stdout.indexOf("[\n")));
+	const prefix = join(directory, "prefix");
+	const flags = ["--prefix", prefix, "--prefer-offline", "--no-audit", "--no-fund"];
+	const installed = run(["npm", "install", "--global", ...flags, join(directory, filename)], process.env);
+	if (installed.status === 0) return join(prefix, "bin/vouch");
+	if (!/E(?:NOTFOUND|AI_AGAIN|CONNREFUSED|TIMEDOUT|NETUNREACH)\b/.test(installed.stderr)) assert.fail(installed.stderr);
+	context.skip("the npm registry cannot be reached, and the package's dependencies are not all in npm's cache");
+	return undefined;
+}
+
+test("the package installs globally and works without this tree", (context) => {
+	const vouch = install(context);
+	if (vouch === undefined) return;
+	const version = run([vouch, "--version"], stranger);
+	assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/, version.stderr);
+	const doctor = run([vouch, "doctor"], stranger);
+	assert.ok(doctor.status === 0 || doctor.status === 1, doctor.stderr);
+	assert.match(doctor.stdout, /bwrap/);
+	const refused = run([vouch, "rnu"], stranger);
+	assert.equal(refused.status, 125);
+	assert.match(refused.stderr, /run/);
+	const ran = run([vouch, "run", "--isolation", "bwrap", "--workspace", "none", "--", "echo", "hello"], stranger);
+	assert.equal(ran.stdout, "hello\n", ran.stderr);
+	assert.equal(ran.status, 0);
+});
