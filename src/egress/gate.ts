@@ -12,6 +12,7 @@ import { fail } from "./failures.ts";
 import { Ledger, type ProcessLookup, type Source } from "./ledger.ts";
 import { type GateLimits, gateLimits } from "./limits.ts";
 import { namePool } from "./names.ts";
+import { sparingLookup } from "./process-lookups.ts";
 import { serveProxy } from "./proxy.ts";
 import { reconcile } from "./reconcile.ts";
 import { type GateResolver, rememberingResolver, systemResolver } from "./resolver.ts";
@@ -68,7 +69,7 @@ export async function openGate(options: GateOptions): Promise<Gate> {
 	const limits = gateLimits(options.limits);
 	const { rules, clock = systemClock, processOf = null, onEntry = null, upstreamProxy = null } = options;
 	const resolver = rememberingResolver(options.resolver ?? systemResolver, RESOLVER_MEMORY_MS);
-	const ledger = new Ledger({ clock, limits, processOf, onEntry });
+	const ledger = new Ledger({ clock, limits, processOf: processOf && sparingLookup(processOf), onEntry });
 	const names = namePool(limits.syntheticNames);
 	const reception = new Reception({ rules, limits, resolver, upstreamProxy, ledger, names });
 	await rm(path, { force: true });

@@ -26,6 +26,8 @@ export class SupervisorReports {
 	readonly #ledger: Ledger;
 	readonly #limits: GateLimits;
 	readonly #visits = new Map<number, Visit>();
+	/** Kernel counts that came before the gate had read the connection's header: the two come by different sockets. */
+	readonly #early = new Map<number, number>();
 	#strayBytes = 0;
 	#dnsBytes = 0;
 	#datagramBytes = 0;
@@ -39,6 +41,10 @@ export class SupervisorReports {
 	/** A carried connection began; the kernel's count of it will come under this id. */
 	expect(id: number, visit: Visit): void {
 		if (this.#visits.size < MAX_VISITS) this.#visits.set(id, visit);
+		const counted = this.#early.get(id);
+		if (counted === undefined || !this.#early.delete(id)) return;
+		if (this.#visits.has(id)) visit.countedByKernel(counted);
+		else this.#strayBytes += counted;
 	}
 
 	countDns(bytes: number): void {
@@ -52,8 +58,12 @@ export class SupervisorReports {
 
 	#noteConnection(id: number, received: number): void {
 		const visit = this.#visits.get(id);
-		visit?.countedByKernel(received);
-		if (visit !== undefined) return;
+		if (visit !== undefined) visit.countedByKernel(received);
+		else if (this.#early.size < MAX_VISITS) this.#early.set(id, received);
+		else this.#noteStray(received);
+	}
+
+	#noteStray(received: number): void {
 		this.#strayBytes += received;
 		this.refuseConnection("a connection ended before the gate could see it", received);
 	}
@@ -69,6 +79,8 @@ export class SupervisorReports {
 	}
 
 	closeVisits(): void {
+		for (const received of this.#early.values()) this.#noteStray(received);
+		this.#early.clear();
 		for (const visit of this.#visits.values()) visit.end();
 	}
 

@@ -7,4 +7,10 @@
  * Never     decides what is allowed: it does what a plan says.
  * Start at  `host.ts`, the types; `fake-host.ts` is what tests of plans use.
  */
+
+export { fakeHost, type HostCall, type HostScript } from "./fake-host.ts";
 export type * from "./host.ts";
+export { realHost } from "./real-host.ts";
+export { socketOwner } from "./socket-owner.ts";
+export * from "./tree/index.ts";
+export { virtualisationWorks } from "./virtualisation.ts";
