@@ -7,7 +7,14 @@ export const verifyRow: CommandRow = {
 	description: `Recomputes everything that FILE claims and prints one line per claim: holds, does not hold, or not claimed; then the assurance
 level. Needs nothing but the file and a trusted key: --key, or the keys of this node and those trusted by \`vouch key trust\`.
 Exits 0 when every claim made holds, 1 when one does not, 2 when the file can't be read as a receipt.`,
-	operands: [{ name: "file", summary: "a receipt: run-….receipt.json", presence: "required", completes: "file" }],
+	operands: [
+		{
+			name: "file",
+			summary: "a receipt: run-….receipt.json, or a run on this machine by its id",
+			presence: "required",
+			completes: "file",
+		},
+	],
 	flags: [
 		{
 			name: "--key",

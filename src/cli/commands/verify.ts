@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import {
 	MAX_RECEIPT_BYTES,
 	type PublicKey,
@@ -9,11 +10,12 @@ import {
 } from "../../evidence/index.ts";
 import type { Action, Flag, FlagValues } from "../command.ts";
 import { fail } from "../failures.ts";
-import { nodeKeys } from "../node-keys.ts";
+import { nodeKeys, ownDirectories } from "../node-keys.ts";
+import { RunRecords } from "../run/records.ts";
 import { paint, printable, printJson, table } from "../screen.ts";
 
 export const verifyAction: Action = async ({ operands, flags }) => {
-	const path = operands[0] ?? "";
+	const path = receiptPath(operands[0] ?? "");
 	const verdict = verifyReceipt(readBounded(path, MAX_RECEIPT_BYTES), {
 		trustedKeys: trustedKeys(flags),
 		subjects: subjectFiles(flags),
@@ -22,6 +24,13 @@ export const verifyAction: Action = async ({ operands, flags }) => {
 	else show(path, verdict);
 	return renderVerdict(verdict).exitCode;
 };
+
+/** A file, or else the receipt of the run that the text names: what `vouch run` prints is the beginning of an id. */
+function receiptPath(text: string): string {
+	if (existsSync(text) || !/^(?:last|[0-9a-f]{8}-[0-9a-f-]*)$/.test(text)) return text;
+	const records = new RunRecords(join(ownDirectories().data, "runs"));
+	return records.files(records.find(text).runId).receipt;
+}
 
 /** Keys named on the command line, or else those that this node trusts. */
 export function trustedKeys(flags: FlagValues): readonly PublicKey[] {

@@ -10,6 +10,9 @@ const MAX_ROWS = 12;
 /** Wide enough for the reason of a refusal, which says which flag would allow it. */
 const LONGEST_LINE = 240;
 
+/** Enough of an id to find the run by: UUIDv7 begins with the millisecond. */
+const SHORT_ID = 13;
+
 /** The two lines before a run: which isolation, and what it does not protect against. */
 export function announce({ driver }: PreparedRun): void {
 	process.stderr.write(`${paint("bold", "vouch:")} ${driver.name}: ${driver.summary}\n`);
@@ -22,7 +25,7 @@ export function showReport({ predicate, files, hasDiff }: RunOutcome): void {
 		`\n${paint("bold", "vouch:")} ${endingOf(predicate)}`,
 		networkPart(predicate),
 		changesPart(predicate, hasDiff ? "kept" : "none"),
-		`${paint("bold", "receipt")}  ${files.receipt}\n         check it: vouch verify ${files.receipt}`,
+		`${paint("bold", "receipt")}  ${files.receipt}\n         check it: vouch verify ${predicate.runId.slice(0, SHORT_ID)}`,
 	];
 	process.stderr.write(`${parts.join("\n")}\n`);
 }
