@@ -9,7 +9,7 @@ const shared = { platform: "node", logLevel: "warn" } as const;
  * those who import `vouch/core` and so on. Both lie two folders below the package, as src/cli does, because programs and
  * threads are found from there.
  */
-export const configurations = defineConfig([
+const configurations = defineConfig([
 	{
 		...shared,
 		// A worker is started by its own file name, so it is an entry of its own.
@@ -26,5 +26,5 @@ export const configurations = defineConfig([
 	},
 ]);
 
-// biome-ignore lint/style/noDefaultExport: rolldown reads its configuration from there
-export default configurations;
+// The one name under which rolldown looks for its configuration.
+export { configurations as default };

@@ -5,11 +5,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { destinationAttacks } from "./attack-destinations.ts";
-import { requestAttacks } from "./attack-requests.ts";
-import { NAME } from "./attack-scene.ts";
-import { streamAttacks } from "./attack-streams.ts";
-import { testGate, witness } from "./gate-fixture.ts";
+import { destinationAttacks } from "../../test/egress/attack-destinations.ts";
+import { requestAttacks } from "../../test/egress/attack-requests.ts";
+import { NAME } from "../../test/egress/attack-scene.ts";
+import { streamAttacks } from "../../test/egress/attack-streams.ts";
+import { testGate, witness } from "../../test/egress/gate-fixture.ts";
 
 const attacks = [...destinationAttacks, ...streamAttacks, ...requestAttacks];
 

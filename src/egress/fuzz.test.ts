@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { clientHello, dnsQuery, extension } from "../../test/egress/gate-fixture.ts";
 import { parseCarrierHeader } from "./carrier.ts";
 import { parseClientHello } from "./client-hello.ts";
 import { parseAuthority, parseHost } from "./destination.ts";
 import { answerTo, parseQuestion } from "./dns-message.ts";
-import { clientHello, dnsQuery, extension } from "./gate-fixture.ts";
 import { bodyReader, chunkOf, LAST_CHUNK } from "./http-body.ts";
 import { parseRequestHead, parseResponseHead } from "./http-head.ts";
 import { judgePath } from "./http-path.ts";

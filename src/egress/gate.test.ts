@@ -3,7 +3,6 @@ import { createHash, randomBytes } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { digestOf } from "../core/index.ts";
 import {
 	type Behaviour,
 	clientHello,
@@ -15,7 +14,8 @@ import {
 	until,
 	type Witness,
 	witness,
-} from "./gate-fixture.ts";
+} from "../../test/egress/gate-fixture.ts";
+import { digestOf } from "../core/index.ts";
 import { ledgerEntrySchema, ledgerSummarySchema } from "./schema.ts";
 
 const NAME = "good.example.test";

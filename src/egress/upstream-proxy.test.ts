@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import { test } from "node:test";
+import { testGate, until, witness } from "../../test/egress/gate-fixture.ts";
 import { VouchError } from "../core/index.ts";
 import { parseUpstreamProxy } from "./dial.ts";
-import { testGate, until, witness } from "./gate-fixture.ts";
 
 /** A proxy that takes every CONNECT to one server, whatever name it is asked for. */
 function connectProxy(target: () => number) {

@@ -147,17 +147,19 @@ void tool_finish(struct tool *tool);
 /* Text with every `mark` replaced. */
 char *replaced(const char *text, const char *mark, const char *by);
 
+/* ---- gate.c: streams to the gate */
+uint32_t next_conversation_id(void);
+/* A stream to the gate with its header line queued: -1 with errno, EAGAIN when the gate's queue is full. */
+int gate_connect(const char *kind, uint32_t id, const struct sockaddr_storage *source,
+                 const struct sockaddr_storage *destination);
+void address_text(const struct sockaddr_storage *address, char text[46], uint16_t *port);
+
 /* ---- carry.c: TCP connections to the gate */
 void carry_open(int listener, bool redirected);
 int carry_tick(void);
 /* Whether something that the program sent may still have to be carried. */
 bool carry_busy(void);
 void carry_close(void);
-uint32_t next_conversation_id(void);
-/* A stream to the gate with its header line queued: -1 with errno, EAGAIN when the gate's queue is full. */
-int gate_connect(const char *kind, uint32_t id, const struct sockaddr_storage *source,
-                 const struct sockaddr_storage *destination);
-void address_text(const struct sockaddr_storage *address, char text[46], uint16_t *port);
 
 /* ---- resolve.c: DNS datagrams to the gate */
 void resolve_open(int socket_fd);
