@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { type Host, printable, textOfHost } from "./destination.ts";
 import { type DialContext, dial } from "./dial.ts";
 import type { Expectation } from "./first-flight.ts";
@@ -87,8 +88,12 @@ export function beginLine(
 	return line;
 }
 
-function refuse(line: Line, refusal: Refused): Admission {
+/** How long a refused connection is held so that the process behind it can still be found. */
+const LOOK_UP_MS = 50;
+
+async function refuse(line: Line, refusal: Refused): Promise<Admission> {
 	line.decide(refusal);
+	await Promise.race([line.lookedUp, delay(LOOK_UP_MS, undefined, { ref: false })]);
 	line.finish();
 	return { kind: "refused", refusal, line };
 }

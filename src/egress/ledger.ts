@@ -33,6 +33,8 @@ type Draft = { -readonly [name in keyof LedgerEntry]: LedgerEntry[name] };
 /** One attempt while it lasts. */
 export class Line {
 	readonly draft: Draft;
+	/** Settles when the process behind it is known, or can't be. Never rejects. */
+	lookedUp: Promise<unknown> = Promise.resolve();
 	readonly #startedMs: number;
 	readonly #clock: Clock;
 	readonly #finished: (entry: LedgerEntry) => void;
@@ -112,8 +114,8 @@ export class Ledger {
 		const line = new Line(this.#draftOf(attempt), this.#options.clock, (entry) => this.#options.onEntry?.(entry));
 		this.#lines.push(line);
 		if (source !== null && this.#options.processOf !== null) {
-			// Best effort: the process may have ended, and the entry never waits for it.
-			this.#options.processOf(source).then(
+			// Best effort: the process may have ended, and what is allowed never waits for it.
+			line.lookedUp = this.#options.processOf(source).then(
 				(found) => {
 					line.draft.process = found === null ? null : { pid: found.pid, name: printable(found.name, 64) };
 				},

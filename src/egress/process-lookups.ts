@@ -1,24 +1,31 @@
 import type { ProcessLookup } from "./ledger.ts";
 
-/** Time that look-ups may take at once, and the share of all time that they may take in the long run. */
-const SAVED_MOST_MS = 250;
-const SHARE = 0.05;
+/** Look-ups under way at once; each reads much of /proc, off this thread but not for free. */
+const AT_ONCE = 4;
+/** Look-ups that may wait for one of those. */
+const WAITING = 64;
 
 /**
- * Keeps look-ups from starving the gate: each reads much of /proc, milliseconds in which nothing is carried, and a
- * flood of connections would buy as many. Past the allowance the process of an attempt stays unknown.
+ * Keeps look-ups from starving the gate: a flood of connections would buy as many. Past the bound the process of an attempt
+ * stays unknown.
  */
 export function sparingLookup(lookUp: ProcessLookup): ProcessLookup {
-	let savedMs = SAVED_MOST_MS;
-	let countedAtMs = performance.now();
+	let active = 0;
+	const waiting: (() => void)[] = [];
 	return async (source) => {
-		const startMs = performance.now();
-		savedMs = Math.min(SAVED_MOST_MS, savedMs + (startMs - countedAtMs) * SHARE);
-		countedAtMs = startMs;
-		if (savedMs <= 0) return null;
-		const found = lookUp(source);
-		// What a look-up does before its first wait is what blocks everything else.
-		savedMs -= performance.now() - startMs;
-		return found;
+		if (active >= AT_ONCE) {
+			if (waiting.length >= WAITING) return null;
+			// Whoever ends hands its place on, so `active` stays as it is.
+			await new Promise<void>((resolve) => waiting.push(resolve));
+		} else {
+			active += 1;
+		}
+		try {
+			return await lookUp(source);
+		} finally {
+			const next = waiting.shift();
+			if (next === undefined) active -= 1;
+			else next();
+		}
 	};
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdir, readFile, readlink } from "node:fs/promises";
 
 /** Processes looked through for one socket: a bound on what a fork bomb can make us read. */
 const MAX_PROCESSES = 256;
@@ -6,24 +6,28 @@ const MAX_DESCRIPTORS = 1024;
 
 /**
  * The process below `ancestorPid` that holds a TCP socket, seen from its own network namespace (proc(5), `net/tcp`). Best
- * effort: null when it has gone, when it is not among the first 256 processes, or when /proc does not let us look.
+ * effort: null when it has gone, when it is not among the first 256 processes, or when /proc does not let us look. Takes
+ * milliseconds, none of them on this thread: the kernel walks its whole table of connections.
  */
-export function socketOwner(ancestorPid: number, address: string, port: number): { pid: number; name: string } | null {
-	try {
-		const inode = inodeOf(ancestorPid, address, port);
-		if (inode === undefined) return null;
-		const pid = processesBelow(ancestorPid).find((candidate) => holdsSocket(candidate, inode));
-		return pid === undefined ? null : { pid, name: readFileSync(`/proc/${pid}/comm`, "utf8").trim().slice(0, 64) };
-	} catch {
-		return null;
+export async function socketOwner(
+	ancestorPid: number,
+	address: string,
+	port: number,
+): Promise<{ readonly pid: number; readonly name: string } | null> {
+	const inode = await inodeOf(ancestorPid, address, port);
+	if (inode === undefined) return null;
+	for (const pid of await processesBelow(ancestorPid)) {
+		if (!(await holdsSocket(pid, inode))) continue;
+		const name = await textOf(`/proc/${pid}/comm`);
+		return { pid, name: name.trim().slice(0, 64) };
 	}
+	return null;
 }
 
-function inodeOf(pid: number, address: string, port: number): string | undefined {
+async function inodeOf(pid: number, address: string, port: number): Promise<string | undefined> {
 	const family = address.includes(":") ? "tcp6" : "tcp";
 	const wantedPort = port.toString(16).toUpperCase().padStart(4, "0");
-	const rows = readFileSync(`/proc/${pid}/net/${family}`, "latin1").split("\n").slice(1);
-	for (const row of rows) {
+	for (const row of (await textOf(`/proc/${pid}/net/${family}`)).split("\n").slice(1)) {
 		const columns = row.trim().split(/\s+/);
 		const [local = "", inode] = [columns[1], columns[9]];
 		// The port alone tells: the namespace has one address of each family beside loopback.
@@ -32,40 +36,30 @@ function inodeOf(pid: number, address: string, port: number): string | undefined
 	return undefined;
 }
 
-function processesBelow(ancestorPid: number): readonly number[] {
+async function processesBelow(ancestorPid: number): Promise<readonly number[]> {
 	const found = [ancestorPid];
-	for (let at = 0; at < found.length && found.length < MAX_PROCESSES; at += 1)
-		found.push(...childrenOf(found[at] ?? 0));
+	for (let at = 0; at < found.length && found.length < MAX_PROCESSES; at += 1) {
+		found.push(...(await childrenOf(found[at] ?? 0)));
+	}
 	return found.slice(0, MAX_PROCESSES);
 }
 
-function childrenOf(pid: number): readonly number[] {
-	return listed(`/proc/${pid}/task`).flatMap((thread) => {
-		try {
-			const text = readFileSync(`/proc/${pid}/task/${thread}/children`, "latin1");
-			return text.split(" ").filter(Boolean).map(Number);
-		} catch {
-			return [];
-		}
-	});
+async function childrenOf(pid: number): Promise<readonly number[]> {
+	const threads = await namesIn(`/proc/${pid}/task`);
+	const texts = await Promise.all(threads.map((thread) => textOf(`/proc/${pid}/task/${thread}/children`)));
+	return texts.flatMap((text) => text.split(" ").filter(Boolean).map(Number));
 }
 
-function holdsSocket(pid: number, inode: string): boolean {
-	return listed(`/proc/${pid}/fd`)
-		.slice(0, MAX_DESCRIPTORS)
-		.some((descriptor) => {
-			try {
-				return readlinkSync(`/proc/${pid}/fd/${descriptor}`) === `socket:[${inode}]`;
-			} catch {
-				return false;
-			}
-		});
+async function holdsSocket(pid: number, inode: string): Promise<boolean> {
+	const descriptors = (await namesIn(`/proc/${pid}/fd`)).slice(0, MAX_DESCRIPTORS);
+	const targets = await Promise.all(descriptors.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => "")));
+	return targets.includes(`socket:[${inode}]`);
 }
 
-function listed(path: string): readonly string[] {
-	try {
-		return readdirSync(path);
-	} catch {
-		return [];
-	}
+function textOf(path: string): Promise<string> {
+	return readFile(path, "latin1").catch(() => "");
+}
+
+function namesIn(path: string): Promise<readonly string[]> {
+	return readdir(path).catch(() => []);
 }

@@ -42,6 +42,10 @@ const BUILT_IN_LIMITS: Limits = {
 	timeoutMs: null,
 };
 
+/** As many as the supervisor listens for inside a sandbox. */
+const MAX_LOOPBACK_LISTENERS = 64;
+const TOO_MANY_LOOPBACK = `They allow more than ${MAX_LOOPBACK_LISTENERS} addresses of this machine's loopback; allow fewer.`;
+
 /** From request to plan: reads policies, fixes the workload, chooses a driver, decides, asks for approval. Starts nothing. */
 export async function prepare(
 	request: RunRequest,
@@ -53,6 +57,9 @@ export async function prepare(
 	const policies = readPolicies(request);
 	const root = await rootOf(request, parts);
 	const rules = compiledRules(request);
+	const loopbackListeners = loopbackListenersOf(rules);
+	if (loopbackListeners.length > MAX_LOOPBACK_LISTENERS)
+		throw fail("cli.rules-invalid", { problems: TOO_MANY_LOOPBACK });
 	const gateSocket = join(runDirectory, "gate.sock");
 	const planRequestFor = (workload: Workload): PlanRequest => ({
 		runId,
@@ -60,7 +67,7 @@ export async function prepare(
 		runDirectory,
 		root,
 		gateSocket,
-		loopbackListeners: loopbackListenersOf(rules),
+		loopbackListeners,
 		acceptNoIsolation: request.acceptNoIsolation,
 	});
 	const asked = checked(workloadOf(request, root, policies));

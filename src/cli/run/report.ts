@@ -84,7 +84,7 @@ function attemptRow(entry: LedgerEntry): string[] {
 	return [
 		allowed ? paint("green", "  allowed") : paint("red", "  refused"),
 		`${printable(host)}${port}${times}`,
-		entry.method,
+		entry.process === null ? entry.method : `${entry.method} by ${printable(entry.process.name)}`,
 		allowed ? `${formatBytes(entry.bytesUp)} out, ${formatBytes(entry.bytesDown)} in` : entry.reason,
 		allowed ? `by rule ${printable(entry.rule ?? "(unrestricted)")}` : printable(entry.detail),
 	];

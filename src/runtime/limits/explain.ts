@@ -4,6 +4,10 @@ import { failures } from "../failures.ts";
 import type { Controller, LimitFacts } from "./facts.ts";
 import type { PlannedLimits } from "./plan.ts";
 
+/** systemd hands users no control groups by itself; from the next log-in on, it does. Or run as root. */
+const DELEGATE =
+	"mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=cpu memory pids\\n' > /etc/systemd/system/user@.service.d/delegate.conf && systemctl daemon-reload";
+
 const NAMES: readonly Controller[] = ["cpu", "memory", "pids"];
 
 export function limitChecks(facts: LimitFacts): readonly Check[] {
@@ -13,7 +17,7 @@ export function limitChecks(facts: LimitFacts): readonly Check[] {
 			name: `${name} limit`,
 			status: found === undefined ? "warning" : "ok",
 			found: found === undefined ? "no writable control group" : `control group v${found.version}`,
-			fix: found === undefined ? "systemctl set-property user.slice Delegate=yes # or run as root" : null,
+			fix: found === undefined ? DELEGATE : null,
 		};
 	});
 }

@@ -11,6 +11,8 @@ export interface LimitFacts {
 	readonly unifiedDirectory: string | null;
 	/** Version 1 and 2 at once, which crun 1.8 refuses while it sees both. */
 	readonly hybrid: { readonly unifiedMount: string } | null;
+	/** Whether RLIMIT_NPROC means something: the kernel never holds user 0 to it. */
+	readonly user: "root" | "ordinary";
 	/** This process's own hard limits: none may be raised without CAP_SYS_RESOURCE. */
 	readonly hardLimits: Readonly<Record<string, number>>;
 }
@@ -54,6 +56,7 @@ export async function probeLimits(host: Host): Promise<LimitFacts> {
 		controllers: Object.fromEntries(found.filter(([, facts]) => facts !== null)),
 		unifiedDirectory,
 		hybrid: hasVersion1 && unified !== undefined ? { unifiedMount: unified.mountPoint } : null,
+		user: host.userId === 0 ? "root" : "ordinary",
 		hardLimits: hardLimitsOf(ownLimits ?? ""),
 	};
 }

@@ -8,7 +8,7 @@ import { hardLimitsOf, hierarchiesOf, type LimitFacts } from "./facts.ts";
 import { planLimits, probeLimits, removeControlGroups } from "./index.ts";
 
 const RUN = "01900000-0000-7000-8000-000000000000" as RunId;
-const NONE: LimitFacts = { controllers: {}, unifiedDirectory: null, hybrid: null, hardLimits: {} };
+const NONE: LimitFacts = { controllers: {}, unifiedDirectory: null, hybrid: null, user: "root", hardLimits: {} };
 const WANTED = {
 	cpuMillicores: 500,
 	memoryMiB: 64,
@@ -31,7 +31,7 @@ test("each limit is either enforced or unmet, and what was not asked for is said
 	fc.assert(
 		fc.property(keys, controllers, (limits, found) => {
 			const facts = { ...NONE, controllers: found as LimitFacts["controllers"] };
-			const planned = planLimits(limits as typeof WANTED, facts, RUN, { processes: 2 });
+			const planned = planLimits(limits as typeof WANTED, facts, RUN, { processes: 2, userNamespace: "own" });
 			const spoken = [...planned.enforced, ...planned.notEnforced, ...planned.unmet].map(({ limit }) => limit).sort();
 			assert.deepEqual(spoken, Object.keys(WANTED).sort());
 			for (const { limit } of planned.notEnforced) assert.equal(limits[limit], null);
@@ -47,7 +47,7 @@ test("one group per hierarchy holds all of its limits, and never a core dump", (
 		optionalFiles: ["memory.memsw.limit_in_bytes"],
 	});
 	const facts = { ...NONE, controllers: { cpu: at("/c"), memory: at("/m"), pids: at("/p") }, unifiedDirectory: "/u" };
-	const planned = planLimits(WANTED, facts, RUN, { processes: 2 });
+	const planned = planLimits(WANTED, facts, RUN, { processes: 2, userNamespace: "own" });
 	assert.deepEqual(
 		planned.controlGroups.map(({ path, files }) => [path.split("/")[1], files.map(({ value }) => value)]),
 		[
@@ -60,8 +60,26 @@ test("one group per hierarchy holds all of its limits, and never a core dump", (
 	assert.ok(planned.resourceLimits.some(({ name, value }) => name === "CORE" && value === 0));
 });
 
+test("without control groups an ordinary user's processes are held by RLIMIT_NPROC in a namespace of their own", () => {
+	const ordinary: LimitFacts = { ...NONE, user: "ordinary" };
+	const limits = { ...WANTED, cpuMillicores: null, memoryMiB: null };
+	const planned = planLimits(limits, ordinary, RUN, { processes: 2, userNamespace: "own" });
+	assert.deepEqual(planned.unmet, []);
+	assert.equal(planned.resourceLimits.find(({ name }) => name === "NPROC")?.value, (WANTED.processes ?? 0) + 2);
+	for (const facts of [NONE, ordinary]) {
+		const elsewhere = planLimits(limits, facts, RUN, { processes: 0, userNamespace: "shared" });
+		assert.deepEqual(
+			elsewhere.unmet.map(({ limit }) => limit),
+			["processes"],
+		);
+	}
+});
+
 test("a hard limit that is lower already is kept, never raised", () => {
-	const planned = planLimits(WANTED, { ...NONE, hardLimits: { NOFILE: 50 } }, RUN, { processes: 0 });
+	const planned = planLimits(WANTED, { ...NONE, hardLimits: { NOFILE: 50 } }, RUN, {
+		processes: 0,
+		userNamespace: "shared",
+	});
 	assert.equal(planned.resourceLimits.find(({ name }) => name === "NOFILE")?.value, 50);
 });
 

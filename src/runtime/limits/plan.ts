@@ -18,6 +18,8 @@ export interface PlannedLimits {
 /** Processes that the driver itself adds to a workload's group and that are not the workload's to spend. */
 export interface LimitOverhead {
 	readonly processes: number;
+	/** In a user namespace of its own RLIMIT_NPROC counts the run's processes alone (Linux 5.14), else all of the user's. */
+	readonly userNamespace: "own" | "shared";
 }
 
 const LIMIT_NAMES = Object.keys(limitsSchema.shape) as readonly LimitName[];
@@ -75,8 +77,11 @@ export function planLimits(limits: Limits, facts: LimitFacts, runId: RunId, over
 	const kept = rows.flatMap(({ row, value, facts: found }) =>
 		value === null || found === undefined ? [] : [{ row, value, found }],
 	);
-	const missing = rows.filter(({ value, facts: found }) => value !== null && found === undefined);
-	const own = resourceLimitsOf(limits, facts);
+	const own = resourceLimitsOf(limits, facts, overhead);
+	const byResource = new Set(own.enforced.map(({ limit }) => limit));
+	const missing = rows.filter(
+		({ row, value, facts: found }) => value !== null && found === undefined && !byResource.has(row.limit),
+	);
 	return {
 		controlGroups: mergeGroups([
 			...kept.map(({ row, value, found }) => ({
@@ -102,7 +107,7 @@ export function planLimits(limits: Limits, facts: LimitFacts, runId: RunId, over
 }
 
 export function groupPath(directory: string, runId: RunId): string {
-	return `${directory}/vouch/${runId}`;
+	return `${directory}/vouch-${runId}`;
 }
 
 function reasonWithout(controller: Controller): string {
@@ -119,11 +124,20 @@ function watched(limits: Limits): PlannedLimits["enforced"] {
 	return rows.filter(({ limit }) => limits[limit] !== null);
 }
 
-function resourceLimitsOf(limits: Limits, facts: LimitFacts): Pick<PlannedLimits, "resourceLimits" | "enforced"> {
+function resourceLimitsOf(
+	limits: Limits,
+	facts: LimitFacts,
+	overhead: LimitOverhead,
+): Pick<PlannedLimits, "resourceLimits" | "enforced"> {
+	// Only where no control group can: it holds each user of the namespace by itself.
+	const countsProcesses =
+		facts.controllers.pids === undefined && facts.user === "ordinary" && overhead.userNamespace === "own";
+	const processes = countsProcesses && limits.processes !== null ? limits.processes + overhead.processes : null;
 	const wanted = [
 		// A core dump would be written by the kernel, as root, wherever the machine's pattern says.
 		{ limit: null, name: "CORE", value: 0 },
 		{ limit: "openFiles", name: "NOFILE", value: limits.openFiles },
+		{ limit: "processes", name: "NPROC", value: processes },
 		{ limit: null, name: "FSIZE", value: limits.diskWriteMiB === null ? null : limits.diskWriteMiB * MIB },
 	] as const;
 	const set = wanted.flatMap((row) => (row.value === null ? [] : [{ ...row, value: row.value }]));

@@ -34,7 +34,7 @@ export interface BwrapPlan extends LaunchPlan<"bwrap"> {
 const MAX_CONNECTIONS = 512;
 
 /** bwrap is two processes of every run: its monitor outside and its reaper inside. */
-const OVERHEAD = { processes: 2 };
+const OVERHEAD = { processes: 2, userNamespace: "own" } as const;
 
 export function planBwrap(request: PlanRequest, facts: BwrapFacts): { kind: "planned"; plan: BwrapPlan } | Unmet {
 	const { workload, runId } = request;

@@ -18,7 +18,7 @@ export function containerArguments(
 		...["--root", FOLDER.storage, "--runroot", FOLDER.runRoot, "--tmpdir", FOLDER.temporary],
 		// No image store is used: the plainest driver skips overlay's trial mounts.
 		...["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none", "--log-level", "error"],
-		...["--runtime", "crun", "--runtime-flag", `root=${FOLDER.runtimeState}`],
+		...["--runtime", "crun"],
 		...["run", "--interactive", "--name", `vouch-${runId}`, "--label", `vouch.run=${runId}`],
 		// Detach keys are looked for in every input, and a binary one may well hold them.
 		...["--log-driver", "none", "--detach-keys", "", "--sdnotify", "ignore", "--systemd", "false"],
@@ -48,7 +48,7 @@ function limitArguments(facts: ContainerFacts, resourceLimits: PlannedLimits["re
 	const fileSize = planned.get("FSIZE");
 	const rows: readonly (readonly [string, number])[] = [
 		["core", 0],
-		["nproc", processes],
+		["nproc", Math.min(planned.get("NPROC") ?? processes, processes)],
 		["nofile", openFiles],
 		...(fileSize === undefined ? [] : [["fsize", fileSize] as const]),
 	];

@@ -44,7 +44,8 @@ export function settingsText(): string {
 
 /**
  * Stands where podman expects crun: joins the run's control groups before the container is made, so that limits count the
- * workload and not podman, and so that crun, which is picky about how control groups are mounted, needs to make none.
+ * workload and not podman, and so that crun, which is picky about how control groups are mounted, needs to make none. It names
+ * crun's state folder too: podman leaves that out when it cleans up, and then waits 20 s for a clean-up that failed.
  */
 export function runtimeText(crun: string, controlGroups: readonly string[]): string {
 	const join = controlGroups.map((path) => `echo 0 > ${shellQuoted(`${path}/cgroup.procs`)} || exit 1`);
@@ -54,7 +55,7 @@ export function runtimeText(crun: string, controlGroups: readonly string[]): str
 		...join.map((line) => `\t${line}`),
 		"\t:;;",
 		"esac",
-		`exec ${shellQuoted(crun)} "$@"`,
+		`exec ${shellQuoted(crun)} --root ${FOLDER.runtimeState} "$@"`,
 		"",
 	].join("\n");
 }

@@ -32,7 +32,7 @@ export interface ContainerPlan extends LaunchPlan<"container"> {
 const MAX_CONNECTIONS = 512;
 const ENVIRONMENT_FD = 3;
 /** crun's own process, while it makes the container. */
-const OVERHEAD = { processes: 2 };
+const OVERHEAD = { processes: 2, userNamespace: "own" } as const;
 
 export function planContainer(
 	request: PlanRequest,

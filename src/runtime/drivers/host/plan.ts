@@ -15,7 +15,7 @@ const NOTHING_KEPT: Guarantees = {
 
 export function planHost(request: PlanRequest, facts: HostFacts): { kind: "planned"; plan: HostPlan } | Unmet {
 	const { workload, runId } = request;
-	const limits = planLimits(workload.limits, facts.limits, runId, { processes: 0 });
+	const limits = planLimits(workload.limits, facts.limits, runId, { processes: 0, userNamespace: "shared" });
 	const [first, ...others] = [...refusals(request), ...unkeptDemands("host", request, NOTHING_KEPT)];
 	if (first !== undefined) return { kind: "unmet", reasons: [first, ...others] };
 	const plan: HostPlan = {
