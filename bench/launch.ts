@@ -6,7 +6,7 @@ import { compileRules, openGate } from "../src/egress/index.ts";
 import { merkleRoot } from "../src/evidence/index.ts";
 import { realHost } from "../src/host/index.ts";
 import { drivers, type PlanRequest } from "../src/runtime/index.ts";
-import type { Workload } from "../src/runtime/schema.ts";
+import { NO_LIMITS, type Workload } from "../src/runtime/schema.ts";
 
 /** What one run costs inside a process that is already up, by part. Milliseconds. */
 export interface LaunchParts {
@@ -29,15 +29,7 @@ const WORKLOAD: Workload = {
 	workspace: null,
 	exposed: [],
 	network: { mode: "none", allow: [], deny: [], http: [] },
-	limits: {
-		cpuMillicores: null,
-		memoryMiB: null,
-		processes: 4096,
-		openFiles: null,
-		diskWriteMiB: null,
-		outputBytes: null,
-		timeoutMs: null,
-	},
+	limits: { ...NO_LIMITS, processes: 4096 },
 	demands: [],
 	isolation: "bwrap",
 };

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Workload } from "../runtime/schema.ts";
+import { NO_LIMITS } from "../runtime/schema.ts";
 import { decide } from "./decide.ts";
 import { applyPolicyDefaults } from "./limits.ts";
-import { allowlist, NO_LIMITS, network, policy, workload } from "./sample-workload.ts";
+import { allowlist, network, policy, workload } from "./sample-workload.ts";
 
 const SECTIONS = [
 	"isolation: { allow: [bwrap, container] }",

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Workload } from "../runtime/schema.ts";
+import { NO_LIMITS } from "../runtime/schema.ts";
 import { decide } from "./decide.ts";
-import { allowlist, NO_LIMITS, network, policy, workload } from "./sample-workload.ts";
+import { allowlist, network, policy, workload } from "./sample-workload.ts";
 import { decisionSchema } from "./schema.ts";
 
 /** What a policy makes of a workload: the verdict, then the codes of its reasons. */

@@ -36,5 +36,6 @@ export { governanceFailures } from "./failures.ts";
 export { applyPolicyDefaults } from "./limits.ts";
 export { evaluateFs, type FsRules, intersectFs, isCovered, normalizePath } from "./paths.ts";
 export type { Policy, PolicyRules } from "./policy.ts";
-export { type PolicyReading, readPolicy } from "./policy-text.ts";
+export { readPolicy } from "./policy-reading.ts";
+export type { PolicyReading } from "./policy-text.ts";
 export { type ApprovalFacts, type ApprovalOutcome, evaluateApproval, mergeApproval, strictestTier } from "./tiers.ts";

@@ -1,17 +1,7 @@
 /** Workloads and policies for the tests of this folder. */
-import { type Workload, workloadSchema } from "../runtime/schema.ts";
+import { NO_LIMITS, type Workload, workloadSchema } from "../runtime/schema.ts";
 import type { Policy } from "./policy.ts";
 import { readPolicy } from "./policy-text.ts";
-
-export const NO_LIMITS: Workload["limits"] = {
-	cpuMillicores: null,
-	memoryMiB: null,
-	processes: null,
-	openFiles: null,
-	diskWriteMiB: null,
-	outputBytes: null,
-	timeoutMs: null,
-};
 
 export function workload(changes: Partial<Workload> = {}): Workload {
 	return workloadSchema.parse({

@@ -55,6 +55,11 @@ export class Journal {
 		return done.value;
 	}
 
+	/** Loads what `append` needs, for those who would rather wait now. */
+	ready(): void {
+		this.#lock.ready();
+	}
+
 	/** Proof for an entry against the newest checkpoint. Throws `entry-unknown` and `journal-damaged`. */
 	prove(index: number): Inclusion {
 		const text = this.#store.readCheckpoint();

@@ -16,6 +16,11 @@ export class ProcessLock {
 		this.#waitMs = waitMs;
 	}
 
+	/** Loads what `run` needs, for those who would rather wait now. */
+	ready(): void {
+		process.getBuiltinModule("node:sqlite");
+	}
+
 	/** Runs while no other process runs under this lock. Undefined when it stayed taken for the whole wait. */
 	run<T>(work: () => T): { readonly value: T } | undefined {
 		closeSync(openSync(this.#path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));

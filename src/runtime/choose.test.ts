@@ -8,7 +8,7 @@ import { fakeDriver } from "./drivers/fake/index.ts";
 import { hostDriver } from "./drivers/host/index.ts";
 import { failures } from "./failures.ts";
 import { drivers } from "./index.ts";
-import type { Guarantee, Workload } from "./schema.ts";
+import { type Guarantee, NO_LIMITS, type Workload } from "./schema.ts";
 
 function requestFor(
 	changes: Partial<Workload>,
@@ -26,15 +26,7 @@ function requestFor(
 			workspace: null,
 			exposed: [],
 			network: { mode: "none", allow: [], deny: [], http: [] },
-			limits: {
-				cpuMillicores: null,
-				memoryMiB: null,
-				processes: null,
-				openFiles: null,
-				diskWriteMiB: null,
-				outputBytes: null,
-				timeoutMs: null,
-			},
+			limits: NO_LIMITS,
 			demands: [],
 			isolation: null,
 			...changes,

@@ -51,6 +51,16 @@ export const limitsSchema = z.strictObject({
 export type Limits = z.infer<typeof limitsSchema>;
 export type LimitName = keyof Limits;
 
+export const NO_LIMITS: Limits = {
+	cpuMillicores: null,
+	memoryMiB: null,
+	processes: null,
+	openFiles: null,
+	diskWriteMiB: null,
+	outputBytes: null,
+	timeoutMs: null,
+};
+
 export const environmentNameSchema = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,255}$/);
 /** An absolute path in the sandbox: no NUL, no `.` or `..` part. */
 export const sandboxPathSchema = z

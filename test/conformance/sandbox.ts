@@ -6,17 +6,7 @@ import { text } from "node:stream/consumers";
 import { newId, type RunId } from "../../src/core/index.ts";
 import { type Ending, realHost } from "../../src/host/index.ts";
 import type { Driver, LaunchPlan, PlanRequest, Run } from "../../src/runtime/index.ts";
-import type { Limits } from "../../src/runtime/schema.ts";
-
-export const NO_LIMITS: Limits = {
-	cpuMillicores: null,
-	memoryMiB: null,
-	processes: null,
-	openFiles: null,
-	diskWriteMiB: null,
-	outputBytes: null,
-	timeoutMs: null,
-};
+import { type Limits, NO_LIMITS } from "../../src/runtime/schema.ts";
 
 export interface Trial {
 	readonly argv: readonly string[];

@@ -6,10 +6,11 @@ import { paint, printable, printJson } from "../screen.ts";
 export const policyCheckAction: Action = async ({ operands, flags }) => {
 	const named = operands[0];
 	const texts = named === undefined ? findPolicies(process.cwd(), []) : findPolicies("/", [named]);
-	const checked = texts.map(({ source, text }) => {
-		const read = readPolicy(text, source);
+	const checking = texts.map(async ({ source, text }) => {
+		const read = await readPolicy(text, source);
 		return { source, problems: read.kind === "policy" ? [] : read.reasons.map((reason) => reason.sentence) };
 	});
+	const checked = await Promise.all(checking);
 	if (flags.has("--json")) printJson(checked);
 	else if (checked.length === 0)
 		process.stdout.write("No vouch.policy.yaml here or above: the built-in policy holds.\n");

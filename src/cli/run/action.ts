@@ -3,7 +3,7 @@ import { constants } from "node:os";
 import { drivers } from "../../runtime/index.ts";
 import type { Action } from "../command.ts";
 import { printJson } from "../screen.ts";
-import type { RunOutcome } from "./conduct.ts";
+import type { RunOutcome } from "./outcome.ts";
 import { type Parts, realParts } from "./parts.ts";
 import { reportOf, showReport } from "./report.ts";
 import { type RunRequest, readRequest } from "./request.ts";

@@ -2,15 +2,14 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { newId, type RunId } from "../../core/index.ts";
 import { type Gate, openGate } from "../../egress/index.ts";
-import type { LedgerEntry, LedgerSummary } from "../../egress/schema.ts";
 import { merkleRoot } from "../../evidence/index.ts";
-import type { ReceiptPredicate } from "../../evidence/schema.ts";
 import { readGitHead, type Supervised, socketOwner, type TreeSnapshot } from "../../host/index.ts";
 import { fail } from "../failures.ts";
 import { privateDirectory } from "../node-keys.ts";
-import { changesBetween, scanWorkspace, type WorkspaceChanges } from "./changes.ts";
+import { changesBetween, scanWorkspace } from "./changes.ts";
 import { workspaceDiff } from "./diff.ts";
 import { type Observed, observe, type Screens } from "./observe.ts";
+import type { Finished, Ledger, RunOutcome } from "./outcome.ts";
 import type { Parts } from "./parts.ts";
 import { type PreparedRun, prepare } from "./prepare.ts";
 import { type Programs, programsOf } from "./programs.ts";
@@ -20,28 +19,6 @@ import { recoverInterrupted } from "./recovery.ts";
 import { announce } from "./report.ts";
 import type { RunRequest } from "./request.ts";
 import { upstreamProxyOf } from "./upstream.ts";
-
-export interface RunOutcome {
-	readonly predicate: ReceiptPredicate;
-	readonly files: RunFiles;
-	readonly hasDiff: boolean;
-}
-
-export interface Ledger {
-	readonly summary: LedgerSummary;
-	readonly entries: LedgerEntry[];
-}
-
-/** Everything a receipt is made of. */
-export interface Finished {
-	readonly prepared: PreparedRun;
-	readonly observed: Observed;
-	readonly ledger: Ledger;
-	readonly before: TreeSnapshot | null;
-	readonly changes: WorkspaceChanges;
-	readonly diff: Uint8Array | null;
-	readonly programs: Programs;
-}
 
 /** One run from request to receipt. Whatever happens, nothing of it is left running and its private folder is gone. */
 export async function conduct(request: RunRequest, parts: Parts): Promise<RunOutcome> {
@@ -96,7 +73,7 @@ async function runAndMeasure(
 		run = await start(request, prepared, gate, parts);
 		// Work that the end would wait for is done while the command runs.
 		programs = programsOf(prepared.driver.name, parts);
-		parts.journal();
+		parts.journal().ready();
 		const secrets = prepared.workload.secrets.flatMap((name) => request.environment[name] ?? []);
 		observed = await observe(run, prepared.workload, secrets, files, screensFor(request), parts.clock);
 	} finally {

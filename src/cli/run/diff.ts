@@ -4,7 +4,7 @@ import { buffer } from "node:stream/consumers";
 import { newId, type RunId } from "../../core/index.ts";
 import { DIFF_EXIT, type DiffPlan, type GitHead, planWorkspaceDiff, type TreeSnapshot } from "../../host/index.ts";
 import { chooseDriver, type PlanRequest } from "../../runtime/index.ts";
-import type { Workload } from "../../runtime/schema.ts";
+import { NO_LIMITS, type Workload } from "../../runtime/schema.ts";
 import { privateDirectory } from "../node-keys.ts";
 import type { WorkspaceChanges } from "./changes.ts";
 import type { Parts } from "./parts.ts";
@@ -68,15 +68,7 @@ function planRequestOf(diff: DiffPlan, source: string, runId: RunId, runDirector
 		workspace: { source, access: "read-only", protected: [] },
 		exposed: [...diff.readOnlyFolders],
 		network: { mode: "none", allow: [], deny: [], http: [] },
-		limits: {
-			cpuMillicores: null,
-			memoryMiB: null,
-			processes: 64,
-			openFiles: null,
-			diskWriteMiB: null,
-			outputBytes: null,
-			timeoutMs: DIFF_TIMEOUT_MS,
-		},
+		limits: { ...NO_LIMITS, processes: 64, timeoutMs: DIFF_TIMEOUT_MS },
 		demands: ["filesystem-isolation", "network-deny-by-default"],
 		isolation: null,
 	};

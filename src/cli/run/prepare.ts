@@ -12,7 +12,7 @@ import {
 	type PreparedRoot,
 	prepareRoot,
 } from "../../runtime/index.ts";
-import { type DriverName, type Limits, type Workload, workloadSchema } from "../../runtime/schema.ts";
+import { type DriverName, type Limits, NO_LIMITS, type Workload, workloadSchema } from "../../runtime/schema.ts";
 import { fail } from "../failures.ts";
 import { approvalsFor } from "./approval.ts";
 import type { Parts } from "./parts.ts";
@@ -32,15 +32,7 @@ export interface PreparedRun {
 }
 
 /** What a run gets that asked for nothing: bounds that ordinary work never meets and a bomb does. */
-const BUILT_IN_LIMITS: Limits = {
-	cpuMillicores: null,
-	memoryMiB: null,
-	processes: 4096,
-	openFiles: null,
-	diskWriteMiB: null,
-	outputBytes: 256 * 2 ** 20,
-	timeoutMs: null,
-};
+const BUILT_IN_LIMITS: Limits = { ...NO_LIMITS, processes: 4096, outputBytes: 256 * 2 ** 20 };
 
 /** As many as the supervisor listens for inside a sandbox. */
 const MAX_LOOPBACK_LISTENERS = 64;
@@ -54,7 +46,7 @@ export async function prepare(
 	parts: Parts,
 ): Promise<PreparedRun> {
 	refuseOwnFolders(request, parts);
-	const policies = readPolicies(request);
+	const policies = await readPolicies(request);
 	const root = await rootOf(request, parts);
 	const rules = compiledRules(request);
 	const loopbackListeners = loopbackListenersOf(rules);
@@ -124,13 +116,14 @@ function isWithin(path: string, folder: string): boolean {
 	return !way.startsWith("..") && !isAbsolute(way);
 }
 
-function readPolicies(request: RunRequest): readonly Policy[] {
+async function readPolicies(request: RunRequest): Promise<readonly Policy[]> {
 	const found = findPolicies(request.workspace?.source ?? process.cwd(), request.policyFiles);
-	return found.map(({ source, text }) => {
-		const read = readPolicy(text, source);
+	const readings = found.map(async ({ source, text }) => {
+		const read = await readPolicy(text, source);
 		if (read.kind === "policy") return read.policy;
 		throw fail("cli.policy-unreadable", { path: source, problem: sentences(read.reasons) });
 	});
+	return Promise.all(readings);
 }
 
 function rootOf(request: RunRequest, parts: Parts): Promise<PreparedRoot> | null {

@@ -3,8 +3,8 @@ import { hostname, release } from "node:os";
 import { digestOf } from "../../core/index.ts";
 import { type ReceiptParts, type ReceiptSubject, sealReceipt } from "../../evidence/index.ts";
 import type { ReceiptPredicate, RunResult } from "../../evidence/schema.ts";
-import type { Finished, Ledger } from "./conduct.ts";
 import type { Observed } from "./observe.ts";
+import type { Finished, Ledger } from "./outcome.ts";
 import type { Parts } from "./parts.ts";
 import type { RunFiles } from "./records.ts";
 

@@ -2,7 +2,7 @@ import { formatBytes, formatDurationMs } from "../../core/index.ts";
 import type { LedgerEntry } from "../../egress/schema.ts";
 import type { ReceiptPredicate, TreeChange } from "../../evidence/schema.ts";
 import { paint, printable, table } from "../screen.ts";
-import type { RunOutcome } from "./conduct.ts";
+import type { RunOutcome } from "./outcome.ts";
 import type { PreparedRun } from "./prepare.ts";
 
 /** Rows shown of each list; the receipt holds all of them. */

@@ -6,7 +6,7 @@ import test, { type TestContext } from "node:test";
 import fc from "fast-check";
 import { VouchError } from "../../core/index.ts";
 import { networkRulesSchema } from "../../egress/schema.ts";
-import { limitsSchema } from "../../runtime/schema.ts";
+import { limitsSchema, NO_LIMITS } from "../../runtime/schema.ts";
 import type { Invocation } from "../command.ts";
 import { runRow } from "../commands/run.row.ts";
 import { buildProgram, runProgram } from "../program.ts";
@@ -65,15 +65,7 @@ test("with no flags: this folder, read-write, no network, no variables, no limit
 		exposed: [],
 		environment: {},
 		secrets: [],
-		limits: {
-			cpuMillicores: null,
-			memoryMiB: null,
-			processes: null,
-			openFiles: null,
-			diskWriteMiB: null,
-			outputBytes: null,
-			timeoutMs: null,
-		},
+		limits: NO_LIMITS,
 		stdin: "passed",
 		receiptCopy: null,
 		show: "report",

@@ -3,7 +3,7 @@ import { chmod, link, lstat, mkdir, readdir, rm, symlink } from "node:fs/promise
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { extract, type Header } from "tar-stream";
+import type { Header } from "tar-stream";
 
 /** Bounds of one image: beyond them it is an attack on the disk, not an image. */
 export interface ExtractionLimits {
@@ -47,6 +47,8 @@ export class Extraction {
 	/** One layer, as plain tar. Throws HostileEntry, or whatever reading it throws. */
 	async addLayer(tar: Readable): Promise<void> {
 		const fresh = new Set<string>();
+		// Loaded here: most runs have no image.
+		const { extract } = await import("tar-stream");
 		const unpacker = extract();
 		const feeding = pipeline(tar, unpacker);
 		// Awaited below; until then a failure must not count as nobody's.
