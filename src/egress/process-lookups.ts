@@ -1,8 +1,8 @@
 import type { ProcessLookup } from "./ledger.ts";
 
 /** Look-ups that a quiet run has saved up, and how fast they come back: each costs the machine milliseconds of reading /proc. */
-const SAVED_MOST = 32;
-const PER_SECOND = 10;
+const SAVED_MOST = 8;
+const PER_SECOND = 1;
 
 /**
  * Keeps look-ups from starving the gate: a flood of connections would buy as many. Past the allowance the process of an attempt
