@@ -69,7 +69,7 @@ const DELEGATED: HostScript = {
 
 const TRIAL: Trial = {
 	argv: ["python3", "job.py", "a b"],
-	workspace: { source: "/home/user/work", access: "read-write" },
+	workspace: { source: "/home/user/project", access: "read-write" },
 	protected: ["vouch.policy.yaml"],
 	limits: {
 		cpuMillicores: 1500,
