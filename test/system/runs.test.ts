@@ -204,6 +204,26 @@ test("a policy that can't be read is not no policy", options, async () => {
 	assert.match(stderr, /denny.*Nothing was run.*\[cli\.policy-unreadable\]/);
 });
 
+test("without a usable key or journal nothing runs: there would be no receipt", options, async () => {
+	await door.run(["run", "-q", "--", "true"]);
+	const key = join(door.data, "keys/node.key");
+	const checkpoint = join(door.data, "journal/checkpoint");
+	const kept = readFileSync(checkpoint);
+	const spoilings: readonly (readonly [spoil: () => void, mend: () => void])[] = [
+		[() => chmodSync(key, 0o644), () => chmodSync(key, 0o600)],
+		[() => writeFileSync(checkpoint, "no checkpoint\n"), () => writeFileSync(checkpoint, kept)],
+	];
+	for (const [spoil, mend] of spoilings) {
+		spoil();
+		const { code } = await door.run(["run", "--", "touch", "marker"]);
+		mend();
+		assert.equal(code, 125);
+		assert.equal(existsSync(join(door.workspace, "marker")), false);
+		nothingLeft();
+	}
+	assert.equal((await door.run(["run", "-q", "--", "true"])).code, 0);
+});
+
 test("what needs approval is refused where there is no terminal", options, async () => {
 	policy("commands:\n  approve: ['touch *']\n");
 	const { code, stderr } = await door.run(["run", "--", "touch", "marker"]);

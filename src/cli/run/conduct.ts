@@ -56,6 +56,8 @@ async function runAndMeasure(
 ): Promise<Finished> {
 	const source = prepared.workload.workspace?.source ?? null;
 	const scan = async (): Promise<TreeSnapshot | null> => (source === null ? null : await scanWorkspace(source, parts));
+	// Looked at before anything runs: a command whose receipt can't be signed and journaled must not run at all.
+	parts.journal().checkpoint();
 	let run: Supervised | undefined;
 	const gate = await openGate({
 		rules: prepared.rules,
@@ -63,19 +65,25 @@ async function runAndMeasure(
 		upstreamProxy: upstreamProxyOf(process.env),
 		processOf: async ({ address, port }) => (run === undefined ? null : socketOwner(run.programPid, address, port)),
 	});
+	let before: TreeSnapshot | null;
 	let observed: Observed | undefined;
-	let programs: Promise<Programs> | undefined;
+	let programs: Programs;
 	let ledger: Ledger;
-	const before = await scan();
 	// Read before the run: afterwards HEAD is what the command made of it.
 	const head = readGitHead(source ?? "/nonexistent");
 	try {
+		before = await scan();
 		run = await start(request, prepared, gate, parts);
-		// Work that the end would wait for is done while the command runs.
-		programs = programsOf(prepared.driver.name, parts);
-		parts.journal().ready();
 		const secrets = prepared.workload.secrets.flatMap((name) => request.environment[name] ?? []);
-		observed = await observe(run, prepared.workload, secrets, files, screensFor(request), parts.clock);
+		const observing = observe(run, prepared.workload, secrets, files, screensFor(request), parts.clock);
+		// Work that the end would wait for is done while the command runs.
+		parts.journal().ready();
+		[observed, programs] = await Promise.all([observing, programsOf(prepared.driver.name, parts)]);
+	} catch (error) {
+		// Nobody is left to watch it.
+		run?.kill();
+		await run?.ended;
+		throw error;
 	} finally {
 		ledger = await gate.close({ counters: observed?.ending.counters ?? null, merkleRoot });
 	}
@@ -85,7 +93,7 @@ async function runAndMeasure(
 	const after = await scan();
 	const changes = changesBetween(before, after);
 	const diff = before === null || after === null ? null : await workspaceDiff(head, before, after, changes, parts);
-	return { prepared, observed, ledger, before, changes, diff, programs: (await programs) ?? [] };
+	return { prepared, observed, ledger, before, changes, diff, programs };
 }
 
 async function start(request: RunRequest, prepared: PreparedRun, gate: Gate, parts: Parts): Promise<Supervised> {
