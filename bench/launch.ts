@@ -50,10 +50,14 @@ export async function launchInProcess(directory: string): Promise<LaunchParts> {
 		root: null,
 		gateSocket: join(runDirectory, "gate.sock"),
 		loopbackListeners: [],
+		cacheDirectory: directory,
 		acceptNoIsolation: "not-accepted",
+		emulation: "not-accepted",
+		machine: null,
+		exposedFiles: [],
 	};
 	const laps = new Laps();
-	const facts = await driver.probe(host);
+	const facts = await driver.probe(host, { cacheDirectory: directory, image: async () => undefined });
 	const probe = laps.next();
 	const planned = driver.plan(request, facts);
 	if (planned.kind === "unmet") throw new Error(planned.reasons.map(({ sentence }) => sentence).join(" "));

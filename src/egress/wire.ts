@@ -7,7 +7,12 @@ export type Arrival = "bytes" | "end" | "late";
 const HOLD_BYTES = 65_536;
 /** Queued bytes past which a relay stops reading the other side. */
 const QUEUE_BYTES = 262_144;
+/** Smaller chunks cost the collector little, and may share their memory with others. */
+const WORTH_FREEING_BYTES = 32_768;
 const EMPTY: Buffer = Buffer.alloc(0);
+
+/** Whose a chunk is: `owned` ones are ours, `fresh` ones have memory to themselves besides, `borrowed` ones are overwritten by the next read. */
+type Ownership = "owned" | "fresh" | "borrowed";
 
 /**
  * One side of a connection: either held (bytes wait until they are looked at and taken) or relayed (they go straight
@@ -31,7 +36,6 @@ export class Wire {
 	#readBuffer: Buffer | null = null;
 	#writesPending = 0;
 
-	/** `owned` chunks are ours to keep; `borrowed` ones are overwritten by the next read. */
 	private constructor(makeSocket: (wire: Wire) => Socket) {
 		this.socket = makeSocket(this);
 		this.socket.setNoDelay(true);
@@ -48,7 +52,7 @@ export class Wire {
 	}
 
 	static accepted(socket: Socket): Wire {
-		return new Wire((wire) => socket.on("data", (chunk: Buffer) => wire.#arrive(chunk, "owned")));
+		return new Wire((wire) => socket.on("data", (chunk: Buffer) => wire.#arrive(chunk, "fresh")));
 	}
 
 	/** Starts connecting to an address. The reused read buffer is what makes relaying fast. */
@@ -177,7 +181,7 @@ export class Wire {
 		this.socket.destroy();
 	}
 
-	#arrive(chunk: Buffer, ownership: "owned" | "borrowed"): void {
+	#arrive(chunk: Buffer, ownership: "fresh" | "borrowed"): void {
 		this.bytesIn += chunk.length;
 		if (this.#discarding) return;
 		if (this.#target !== null) {
@@ -185,12 +189,12 @@ export class Wire {
 			return;
 		}
 		if (this.#held.length > 0) this.#held = Buffer.concat([this.#held, chunk]);
-		else this.#held = ownership === "owned" ? chunk : Buffer.from(chunk);
+		else this.#held = ownership === "fresh" ? chunk : Buffer.from(chunk);
 		if (this.#held.length >= HOLD_BYTES) this.#pause();
 		this.#wake?.();
 	}
 
-	#forward(target: Wire, chunk: Buffer, ownership: "owned" | "borrowed"): void {
+	#forward(target: Wire, chunk: Buffer, ownership: Ownership): void {
 		if (target.#closed || target.socket.writableEnded) return;
 		target.bytesOut += chunk.length;
 		// A borrowed chunk must be in the kernel before the next read overwrites it; owned ones may queue a little.
@@ -198,6 +202,7 @@ export class Wire {
 		this.#writesPending += 1;
 		target.socket.write(chunk, () => {
 			this.#writesPending -= 1;
+			if (ownership === "fresh") freeNow(chunk);
 			if (this.#closed) this.#giveBackBuffer();
 			if (this.#paused && target.socket.writableLength <= allowed) this.#resume();
 		});
@@ -236,4 +241,15 @@ export class Wire {
 		this.#paused = false;
 		this.socket.resume();
 	}
+}
+
+/**
+ * Gives back the memory of a chunk that nobody will look at again: to be called when the kernel has its bytes, not before. An
+ * accepted socket reads each 64 KiB into memory of its own; left to the garbage collector, an upload spent most of its
+ * time on fetching ever new pages from the kernel.
+ */
+function freeNow(chunk: Buffer): void {
+	const { buffer } = chunk;
+	if (chunk.length < WORTH_FREEING_BYTES || chunk.length !== buffer.byteLength) return;
+	if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }

@@ -1,5 +1,14 @@
 import { basename, dirname } from "node:path";
-import type { FolderEntry, Host, ProgramResult, RunOptions, Supervised, SupervisionSpec } from "./host.ts";
+import { PassThrough } from "node:stream";
+import type {
+	FolderEntry,
+	Host,
+	ProgramResult,
+	RunOptions,
+	StartOptions,
+	Supervised,
+	SupervisionSpec,
+} from "./host.ts";
 
 /** What a scripted machine answers; what the script leaves out is not there. */
 export interface HostScript {
@@ -21,6 +30,7 @@ export interface HostScript {
 
 export type HostCall =
 	| { readonly call: "run"; readonly argv: readonly string[]; readonly options: RunOptions | undefined }
+	| { readonly call: "start"; readonly argv: readonly string[]; readonly options: StartOptions | undefined }
 	| { readonly call: "findProgram"; readonly name: string }
 	| { readonly call: "readText" | "exists" | "listFolder" | "isWritable" | "ownerOf"; readonly path: string }
 	| { readonly call: "supervise"; readonly spec: SupervisionSpec };
@@ -33,6 +43,11 @@ const NOT_THERE: ProgramResult = { exitCode: 127, stdout: "", stderr: "not in th
 export function fakeHost(script: HostScript = {}): Host & { readonly calls: readonly HostCall[] } {
 	const calls: HostCall[] = [];
 	const texts = new Map(Object.entries(script.texts ?? {}));
+	const answerTo = ([program, ...words]: readonly [string, ...string[]]): ProgramResult => {
+		const answers = script.programs?.[program] ?? script.programs?.[program.split("/").at(-1) ?? program];
+		const answer = answers?.[words.join(" ")] ?? answers?.["*"];
+		return answer === undefined ? NOT_THERE : { exitCode: 0, stdout: "", stderr: "", ...answer };
+	};
 	const pathOf = (name: string) =>
 		script.paths?.[name] ?? (script.programs?.[name] === undefined ? undefined : `/usr/bin/${name}`);
 	return {
@@ -41,10 +56,14 @@ export function fakeHost(script: HostScript = {}): Host & { readonly calls: read
 		groupId: script.groupId ?? 1000,
 		async run(argv, options) {
 			calls.push({ call: "run", argv, options });
-			const [program, ...words] = argv;
-			const answers = script.programs?.[program] ?? script.programs?.[program.split("/").at(-1) ?? program];
-			const answer = answers?.[words.join(" ")] ?? answers?.["*"];
-			return answer === undefined ? NOT_THERE : { exitCode: 0, stdout: "", stderr: "", ...answer };
+			return answerTo(argv);
+		},
+		start(argv, options) {
+			calls.push({ call: "start", argv, options });
+			const { stdout, ...rest } = answerTo(argv);
+			const [input, output] = [new PassThrough().resume(), new PassThrough()];
+			output.end(stdout);
+			return { stdin: input, stdout: output, ended: Promise.resolve({ stdout: "", ...rest }) };
 		},
 		async findProgram(name) {
 			calls.push({ call: "findProgram", name });

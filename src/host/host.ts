@@ -6,6 +6,8 @@ import type { Readable, Writable } from "node:stream";
 export interface Host {
 	/** Runs a short program to its end. Never through a shell; output is capped at 1 MiB. */
 	run(argv: readonly [string, ...string[]], options?: RunOptions): Promise<ProgramResult>;
+	/** Starts a program whose input and output are streams, for as long as it takes. Never through a shell. */
+	start(argv: readonly [string, ...string[]], options?: StartOptions): StartedProgram;
 	/** Absolute path of a program on PATH (and the sbin folders), or undefined. */
 	findProgram(name: string): Promise<string | undefined>;
 	/** Text of a small file such as those below /proc and /sys, or undefined when it can't be read. At most 1 MiB. */
@@ -37,6 +39,22 @@ export interface RunOptions {
 	readonly timeoutMs?: number;
 	readonly environment?: Readonly<Record<string, string>>;
 	readonly workingDirectory?: string;
+}
+
+export interface StartOptions {
+	/** Ends the program and all that it started. */
+	readonly signal?: AbortSignal | undefined;
+	readonly environment?: Readonly<Record<string, string>>;
+	readonly workingDirectory?: string;
+}
+
+export interface StartedProgram {
+	/** A program need not read it: what is written after its end is lost without an error. */
+	readonly stdin: Writable;
+	/** Must be read or resumed. */
+	readonly stdout: Readable;
+	/** Its end; `stdout` of the result is empty, `stderr` capped at 1 MiB. Settles when nothing of it runs; never rejects. */
+	readonly ended: Promise<ProgramResult>;
 }
 
 export interface ProgramResult {
@@ -142,10 +160,14 @@ export interface Ending {
 	readonly exitCode: number | null;
 	readonly signal: NodeJS.Signals | null;
 	/** What the supervisor itself ended it for. */
-	readonly cause: "program" | "killed" | "disk-write-limit" | "out-of-memory" | "failed-to-start";
-	/** Set with `failed-to-start`, and when something could not be ended: one sentence. */
+	readonly cause: "program" | "killed" | "disk-write-limit" | "out-of-memory" | "failed-to-start" | "guest-failed";
+	/** Set with `guest-failed`: what the machine, not the workload, did wrong. */
+	readonly reason?: "verity" | "boot-timeout" | "guest-stalled" | "guest-protocol" | "guest-lost";
+	/** What a person should know of the ending besides: changes that were not brought back, conflicts. */
+	readonly notes?: readonly string[];
+	/** Set with `failed-to-start` and `guest-failed`, and when something could not be ended: one sentence. */
 	readonly message: string | null;
-	/** Counters of `sandboxInterface` just before it went; null without a network. */
+	/** Counters of `sandboxInterface` just before it went, or of a guest's one channel; null without a network. */
 	readonly counters: InterfaceCounters | null;
 }
 

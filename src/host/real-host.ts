@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { access, open, readdir, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { FolderEntry, Host } from "./host.ts";
-import { findProgram, runProgram } from "./program-run.ts";
+import { findProgram, runProgram, startProgram } from "./program-run.ts";
 import { supervise } from "./supervised-process.ts";
 
 const TEXT_LIMIT_BYTES = 1024 * 1024;
@@ -11,6 +11,7 @@ const TEXT_LIMIT_BYTES = 1024 * 1024;
 export function realHost(): Host {
 	return {
 		run: runProgram,
+		start: startProgram,
 		findProgram,
 		readText,
 		exists: (path) =>
