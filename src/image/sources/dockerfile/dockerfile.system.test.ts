@@ -1,0 +1,199 @@
+import assert from "node:assert/strict";
+import {
+	chmodSync,
+	copyFileSync,
+	existsSync,
+	mkdirSync,
+	mkdtempSync,
+	readdirSync,
+	readFileSync,
+	rmSync,
+	writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after, type TestContext } from "node:test";
+import { VouchError } from "../../../core/index.ts";
+import { realHost } from "../../../host/index.ts";
+import { readSource } from "../../artifacts/rootfs/index.ts";
+import { contextFolder } from "../../plan/index.ts";
+import { machinePlatform } from "../../store/index.ts";
+import { buildDockerfile, type DockerfileBuild, stageContext, writeLayout } from "./index.ts";
+
+/** Dockerfiles run by the real buildah on a base of one program. */
+const BUSYBOX = "/bin/busybox";
+const host = realHost();
+const platform = machinePlatform() ?? "linux/amd64";
+const directory = mkdtempSync(join(tmpdir(), "vouch-dockerfile-"));
+after(() => rmSync(directory, { recursive: true }));
+const epoch = 315_532_800;
+let made = 0;
+
+async function lacks(t: TestContext): Promise<boolean> {
+	const programs = ["buildah", "tar", "unshare"];
+	const found = await Promise.all(programs.map((name) => host.findProgram(name)));
+	const missing = programs.filter((_, index) => found[index] === undefined);
+	if (!(await host.exists(BUSYBOX))) missing.push("busybox-static");
+	if (missing.length > 0) t.skip(`not installed: ${missing.join(", ")}`);
+	return missing.length > 0;
+}
+
+function fresh(): string {
+	made += 1;
+	const folder = join(directory, `${made}`);
+	mkdirSync(folder);
+	return folder;
+}
+
+async function base(folder: string): Promise<string> {
+	const root = join(folder, "root");
+	for (const name of ["bin", "etc", "tmp", "proc", "dev", "sys"]) mkdirSync(join(root, name), { recursive: true });
+	copyFileSync(BUSYBOX, join(root, "bin/busybox"));
+	copyFileSync(BUSYBOX, join(root, "bin/sh"));
+	chmodSync(join(root, "bin/sh"), 0o755);
+	const { exitCode, stderr } = await host.run(["tar", "-C", root, "-cf", join(folder, "base.tar"), "."]);
+	assert.equal(exitCode, 0, stderr);
+	const layout = join(folder, "layout");
+	await writeLayout(join(folder, "base.tar"), layout, platform);
+	return layout;
+}
+
+async function prepared(
+	text: string,
+	changes: Partial<DockerfileBuild> = {},
+): Promise<DockerfileBuild & { readonly workFolder: string }> {
+	const folder = fresh();
+	const [source, workFolder] = [join(folder, "source"), join(folder, "work")];
+	mkdirSync(source);
+	mkdirSync(workFolder);
+	const dockerfile = join(source, "Dockerfile");
+	writeFileSync(dockerfile, text);
+	writeFileSync(join(source, "app.sh"), "echo hello\n", { mode: 0o755 });
+	writeFileSync(join(source, "secret"), "not in the context\n");
+	writeFileSync(join(source, ".dockerignore"), "secret\n");
+	const context = join(workFolder, "context");
+	const cacheDirectory = join(folder, "cache");
+	const { digest } = await contextFolder(source, "Dockerfile", { cacheDirectory });
+	await stageContext(
+		{ source, dockerfile: "Dockerfile", contextDigest: digest, target: context },
+		{ cacheDirectory, epoch, progress: () => {} },
+	);
+	const contexts = [{ name: "base", kind: "oci-layout", path: await base(folder), tag: null }] as const;
+	const rest = { target: null, arguments: {}, network: "none", platform, epoch, workFolder } as const;
+	return { source, context, dockerfile, contexts, ...rest, ...changes };
+}
+
+async function build(request: DockerfileBuild, signal?: AbortSignal): Promise<string> {
+	const { path } = await buildDockerfile(request, "buildah", { host, signal, onLine: () => {} });
+	return path;
+}
+
+async function fileOf(layout: string, path: readonly string[]): Promise<string | undefined> {
+	await using read = await readSource(
+		{ kind: "oci-layout", path: layout, tag: null },
+		{ platform, scratchDirectory: directory, host },
+	);
+	let node: ReturnType<typeof read.tree.root.children.get> = read.tree.root;
+	for (const name of path) node = node?.kind === "directory" ? node.children.get(name) : undefined;
+	if (node?.kind !== "file") return undefined;
+	const bytes = Buffer.alloc(node.content.sizeBytes);
+	const reader = node.content.open();
+	reader.read(bytes, 0, bytes.length);
+	reader.close();
+	return bytes.toString();
+}
+
+function isLeft(workFolder: string): boolean {
+	const mounts = readFileSync("/proc/self/mountinfo", "utf8");
+	const processes = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+	const commands = processes.map((pid) => {
+		try {
+			return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+		} catch {
+			return "";
+		}
+	});
+	return mounts.includes(workFolder) || commands.some((command) => command.includes(workFolder));
+}
+
+const DOCKERFILE = `FROM base AS first
+ARG WORD=none
+COPY --chmod=755 app.sh /app.sh
+RUN sh /app.sh >/said && echo "$WORD" >/word && busybox wc -l </proc/net/dev >/lines && busybox ls >/names
+FROM base
+COPY --from=first /said /word /lines /names /
+COPY . /all/
+ENTRYPOINT ["sh", "/app.sh"]
+`;
+
+test("two builds of one Dockerfile are identical, RUN works and has no network", async (t) => {
+	if (await lacks(t)) return;
+	const changes = { arguments: { WORD: "given" } };
+	const requests = [await prepared(DOCKERFILE, changes), await prepared(DOCKERFILE, changes)];
+	const layouts: string[] = [];
+	for (const request of requests) layouts.push(await build(request));
+	const [one = "", two = ""] = layouts;
+	assert.equal(readFileSync(join(one, "index.json"), "utf8"), readFileSync(join(two, "index.json"), "utf8"));
+	assert.equal(await fileOf(one, ["said"]), "hello\n");
+	assert.equal(await fileOf(one, ["word"]), "given\n");
+	// Two lines of heading and the loopback.
+	assert.equal((await fileOf(one, ["lines"]))?.trim(), "3");
+	assert.equal(await fileOf(one, ["all", "app.sh"]), "echo hello\n");
+	assert.equal(await fileOf(one, ["all", "secret"]), undefined);
+	for (const { workFolder } of requests) {
+		assert.deepEqual(readdirSync(workFolder).sort(), ["built", "context"]);
+		assert.equal(isLeft(workFolder), false);
+	}
+});
+
+test("a RUN that fails is told with its line, and leaves nothing", async (t) => {
+	if (await lacks(t)) return;
+	const request = await prepared("FROM base\nRUN exit 7\n");
+	await assert.rejects(build(request), (error) => {
+		assert.ok(error instanceof VouchError);
+		assert.equal(error.code, "dockerfile-failed");
+		assert.match(error.message, /RUN exit 7.*exit status 7/);
+		return true;
+	});
+	assert.deepEqual(readdirSync(request.workFolder), ["context"]);
+});
+
+test("a build that is aborted leaves nothing: no process, no mount, no file", async (t) => {
+	if (await lacks(t)) return;
+	const request = await prepared("FROM base\nRUN echo started && busybox sleep 600\n");
+	const abort = new AbortController();
+	const onLine = (line: string) => {
+		if (line === "started") abort.abort(new Error("enough"));
+	};
+	await assert.rejects(buildDockerfile(request, "buildah", { host, signal: abort.signal, onLine }), /enough/);
+	assert.equal(isLeft(request.workFolder), false);
+	assert.deepEqual(readdirSync(request.workFolder), ["context"]);
+	rmSync(request.workFolder, { recursive: true });
+	assert.equal(existsSync(request.workFolder), false);
+});
+
+test("an image that no context names is not pulled", async (t) => {
+	if (await lacks(t)) return;
+	await assert.rejects(build(await prepared("FROM elsewhere.invalid/image:1\n")), /elsewhere\.invalid/);
+});
+
+test("a foreign platform is refused when the Dockerfile runs something", async (t) => {
+	if (await lacks(t)) return;
+	const foreign = platform === "linux/riscv64" ? "linux/arm64" : "linux/riscv64";
+	const handler = foreign === "linux/arm64" ? "qemu-aarch64" : "qemu-riscv64";
+	if (await host.exists(`/proc/sys/fs/binfmt_misc/${handler}`)) return t.skip(`${handler} is registered`);
+	const request = await prepared("FROM base\nRUN true\n", { platform: foreign });
+	await assert.rejects(build(request), /can't run programs of/);
+});
+
+test("a context that changed after it was planned is refused", async () => {
+	const folder = fresh();
+	writeFileSync(join(folder, "Dockerfile"), "FROM base\n");
+	const cacheDirectory = fresh();
+	const { digest } = await contextFolder(folder, "Dockerfile", { cacheDirectory });
+	writeFileSync(join(folder, "more"), "new\n");
+	const request = { source: folder, dockerfile: "Dockerfile", contextDigest: digest, target: join(fresh(), "context") };
+	await assert.rejects(stageContext(request, { cacheDirectory, epoch, progress: () => {} }), {
+		code: "image-source-changed",
+	});
+});
