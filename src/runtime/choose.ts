@@ -1,6 +1,6 @@
 import type { Failure, NonEmpty } from "../core/index.ts";
 import type { Host } from "../host/index.ts";
-import type { Driver, LaunchPlan, PlanRequest } from "./driver.ts";
+import type { Driver, LaunchPlan, PlanRequest, ProbeContext, RootShape } from "./driver.ts";
 import { failures } from "./failures.ts";
 import type { DriverName } from "./schema.ts";
 
@@ -18,11 +18,11 @@ export interface Measurements {
 	of(driver: Driver): Promise<unknown>;
 }
 
-export function measureOnce(host: Host): Measurements {
+export function measureOnce(host: Host, context: ProbeContext): Measurements {
 	const found = new Map<Driver, Promise<unknown>>();
 	return {
 		of(driver) {
-			const facts = found.get(driver) ?? driver.probe(host);
+			const facts = found.get(driver) ?? driver.probe(host, context);
 			found.set(driver, facts);
 			return facts;
 		},
@@ -43,7 +43,12 @@ export async function chooseDriver(
 	const candidates =
 		wanted === null ? known.filter(({ strength }) => strength > 0) : known.filter(({ name }) => name === wanted);
 	const reasons: Failure[] = [];
+	const shape = request.root?.kind ?? "host";
 	for (const driver of candidates.toSorted((left, right) => right.strength - left.strength)) {
+		if (!driver.roots.includes(shape)) {
+			reasons.push(rootNotTaken(driver, shape));
+			continue;
+		}
 		const planned = driver.plan(request, await measured.of(driver));
 		if (planned.kind === "planned") return { kind: "chosen", driver, plan: planned.plan };
 		reasons.push(...planned.reasons);
@@ -53,3 +58,17 @@ export async function chooseDriver(
 	const names = known.map(({ name }) => name).join(", ");
 	return { kind: "unmet", reasons: [failures.failure("driver-unknown", { driver: wanted ?? "any", known: names })] };
 }
+
+function rootNotTaken(driver: Driver, shape: RootShape): Failure {
+	if (shape === "host" && driver.roots.includes("image")) {
+		return failures.failure("image-needed", { driver: driver.name });
+	}
+	const taken = driver.roots.map((root) => WORDS[root]).join(", ");
+	return failures.failure("root-not-taken", { driver: driver.name, shape: WORDS[shape], taken });
+}
+
+const WORDS: Readonly<Record<RootShape, string>> = {
+	host: "this machine's own",
+	folder: "a folder",
+	image: "a built image",
+};

@@ -1,5 +1,6 @@
 import type { Digest, Failure, NonEmpty, RunId } from "../core/index.ts";
 import type { Host, Supervised, SupervisionSpec } from "../host/index.ts";
+import type { ImageManifest, PartName } from "../image/schema.ts";
 import type { DriverName, Guarantee, Limits, Workload } from "./schema.ts";
 
 /**
@@ -13,16 +14,31 @@ export interface Driver<Name extends DriverName = DriverName, Facts = unknown> {
 	/** Two lines for people: what it is, and what it does not protect against. */
 	readonly summary: string;
 	readonly doesNotProtectAgainst: string;
+	/** The shapes of root that it takes. Only one that takes a workload's root is asked for a plan unless it is named. */
+	readonly roots: readonly RootShape[];
 	/** Measured now, never assumed. */
-	probe(host: Host): Promise<Facts>;
+	probe(host: Host, context: ProbeContext): Promise<Facts>;
 	/** What `doctor` prints of the facts. */
 	explain(facts: Facts): readonly Check[];
 	/** Pure and total. */
 	plan(request: PlanRequest, facts: Facts): Planned<Name> | Unmet;
 	start(plan: LaunchPlan<Name>, secrets: LaunchSecrets, host: Host): Promise<Run>;
 	/** After a crash of Vouch: ends and removes whatever is left of that run. True when there was something. */
-	recover(runId: RunId, host: Host): Promise<boolean>;
+	recover(runId: RunId, host: Host, context: RecoveryContext): Promise<boolean>;
 }
+
+/** What a root file system can be: this machine's own, a folder, or a built image with its kernel. */
+export type RootShape = "host" | "folder" | "image";
+
+/** What looking at a machine may need besides the machine. */
+export interface ProbeContext {
+	/** `$XDG_CACHE_HOME/vouch`: what took long to find out is remembered there. */
+	readonly cacheDirectory: string;
+	/** An image for this machine whose kernel a trial may boot; undefined when there is none. */
+	image(): Promise<ImageRoot | undefined>;
+}
+
+export type RecoveryContext = Pick<ProbeContext, "cacheDirectory">;
 
 /** Everything that had to be chosen before planning. */
 export interface PlanRequest {
@@ -30,6 +46,8 @@ export interface PlanRequest {
 	readonly workload: Workload;
 	/** Private folder of this run (0700): sockets and temporary files. */
 	readonly runDirectory: string;
+	/** On a real disk, private to this user: the disks of a machine and templates of machines lie below it. */
+	readonly cacheDirectory: string;
 	/** The image's root file system on disk, from `prepareRoot`; null when the workload has none. */
 	readonly root: PreparedRoot | null;
 	/** Unix socket of the gate. */
@@ -38,12 +56,32 @@ export interface PlanRequest {
 	readonly loopbackListeners: readonly { readonly address: string; readonly port: number }[];
 	/** `--isolation host` needs `--accept-no-isolation` said. */
 	readonly acceptNoIsolation: "accepted" | "not-accepted";
+	/** A machine that is emulated is slow: it is taken only when it was asked for. */
+	readonly emulation: "accepted" | "not-accepted";
+	/** A kind of machine asked for by name; null lets the driver choose. Drivers that boot none ignore it. */
+	readonly machine: "microvm" | "q35" | null;
+	/** Those of the workload's `exposed` that are files, not folders. */
+	readonly exposedFiles: readonly string[];
 }
 
-/** A root file system that is ready to be shown read-only. */
-export interface PreparedRoot {
+/** A root file system that is ready to be shown read-only, in the shape that the driver takes. */
+export type PreparedRoot = FolderRoot | ImageRoot;
+
+/** A built image, as the image store holds it. */
+export interface ImageRoot {
+	readonly kind: "image";
+	/** The image's name: the digest of its `image.json`. */
+	readonly digest: Digest;
+	readonly manifest: ImageManifest;
+	/** Absolute path of each part. */
+	readonly files: Readonly<Record<PartName, string>>;
+}
+
+/** A root file system unpacked in a folder. */
+export interface FolderRoot {
+	readonly kind: "folder";
 	readonly directory: string;
-	/** Content digest of its tree. */
+	/** Content digest of its tree; of an image that was unpacked here, the image's. */
 	readonly digest: Digest;
 	/** The entries of its `/` and `/etc`: a plan shows each by itself, among folders of its own. */
 	readonly entries: readonly RootEntry[];
@@ -76,6 +114,8 @@ export interface LaunchPlan<Name extends DriverName = DriverName> {
 		readonly enforced: readonly { readonly limit: keyof Limits; readonly by: string }[];
 		readonly notEnforced: readonly { readonly limit: keyof Limits; readonly reason: string }[];
 	};
+	/** Set by drivers that may run slower than this machine can: how, and why. */
+	readonly performance?: { readonly acceleration: "hardware" | "emulated"; readonly reason: string };
 	/** Without the environment and descriptors' bytes, which hold values; the driver adds them at start. */
 	readonly supervision: Omit<SupervisionSpec, "environment" | "descriptors">;
 }

@@ -35,6 +35,33 @@ export const failures = defineFailures({
 		status: 422,
 		sentence: "{driver} runs on the host's own files and can't use an image. Ask for bwrap or container.",
 	},
+	"template-not-made": {
+		audience: "operator",
+		retry: "safe",
+		status: 500,
+		sentence:
+			"Saving a machine of image {image} asleep: {reason}. Runs of it boot as before; `vouch doctor` checks this machine.",
+	},
+	"image-needed": {
+		audience: "caller",
+		retry: "never",
+		status: 422,
+		sentence:
+			"{driver} boots an image with a kernel of its own, and this run has none: name one with --image, or build one, as with `vouch image build debian:bookworm --name base`.",
+	},
+	"root-not-taken": {
+		audience: "caller",
+		retry: "never",
+		status: 422,
+		sentence: "{driver} can't use a root that is {shape}. It takes: {taken}.",
+	},
+	"emulation-not-asked-for": {
+		audience: "caller",
+		retry: "never",
+		status: 422,
+		sentence:
+			"{driver} would have to emulate the machine, which is slow ({reason}), and was not asked for: --isolation vm takes it all the same.",
+	},
 	"access-not-enforceable": {
 		audience: "caller",
 		retry: "never",

@@ -1,5 +1,4 @@
 /** A Vouch that is about to be killed: starts a run under the driver that is named, says what it started, and waits. */
-import { dirname } from "node:path";
 import { drivers } from "../../src/runtime/index.ts";
 import { tryOut } from "./sandbox.ts";
 
@@ -8,9 +7,8 @@ if (driver === undefined) throw new Error("usage: abandoned-run DRIVER MARK");
 await tryOut(driver, {
 	argv: ["sh", "-c", `echo up; (setsid sleep ${process.argv[3]} &); exec sleep ${process.argv[3]}`],
 	limits: { memoryMiB: 64, processes: 32 },
-	during: async (run, plan) => {
+	during: async (run, plan, runDirectory) => {
 		await new Promise((resolve) => setTimeout(resolve, 700));
-		const runDirectory = dirname(plan.supervision.network?.gateSocket ?? "");
 		const groups = plan.supervision.controlGroups.map(({ path }) => path);
 		process.stdout.write(
 			`${JSON.stringify({ runId: plan.runId, supervisorPid: run.supervisorPid, groups, runDirectory })}\n`,

@@ -1,12 +1,13 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { newId, type RunId } from "../../src/core/index.ts";
 import { type Ending, realHost } from "../../src/host/index.ts";
 import type { Driver, LaunchPlan, PlanRequest, Run } from "../../src/runtime/index.ts";
 import { type Limits, NO_LIMITS } from "../../src/runtime/schema.ts";
+import { CACHE, TEST_CONTEXT } from "./context.ts";
 
 export interface Trial {
 	readonly argv: readonly string[];
@@ -22,7 +23,7 @@ export interface Trial {
 	readonly output?: "kept" | "unread";
 	readonly root?: PlanRequest["root"];
 	/** Called once it runs; the trial goes on when it returns. */
-	readonly during?: (run: Run, plan: LaunchPlan) => Promise<void>;
+	readonly during?: (run: Run, plan: LaunchPlan, runDirectory: string) => Promise<void>;
 }
 
 export interface TrialResult {
@@ -38,6 +39,18 @@ export function exitStatus(ending: Ending): number {
 	return ending.exitCode ?? 128;
 }
 
+const TRIAL_FOLDER = "vouch-test-";
+
+/**
+ * Removes the folder of a trial whose process was killed. Nothing else: a path that came out empty once removed the repository.
+ */
+export function removeTrialFolder(path: string): void {
+	if (dirname(path) !== tmpdir() || !path.startsWith(join(tmpdir(), TRIAL_FOLDER))) {
+		throw new Error(`${JSON.stringify(path)} is no folder of a trial: it is left alone`);
+	}
+	rmSync(path, { recursive: true, force: true });
+}
+
 /** Nothing may hang: a run that takes longer is killed, and its test fails by what it did not do. */
 const DEADLINE_MS = 30_000;
 
@@ -45,11 +58,13 @@ const DEADLINE_MS = 30_000;
 export async function tryOut(driver: Driver, trial: Trial): Promise<TrialResult> {
 	const host = realHost();
 	const runId = newId<RunId>(Date.now());
-	const runDirectory = mkdtempSync(join(tmpdir(), "vouch-test-"));
+	const runDirectory = mkdtempSync(join(tmpdir(), TRIAL_FOLDER));
 	const gate = await closedGate(join(runDirectory, "gate.sock"));
 	try {
-		const request = requestOf(trial, runId, runDirectory);
-		const planned = driver.plan(request, await driver.probe(host));
+		// A driver that boots an image has one where others have this machine's own files.
+		const root = trial.root ?? (driver.roots.includes("host") ? null : ((await TEST_CONTEXT.image()) ?? null));
+		const request = requestOf({ ...trial, root }, runId, runDirectory);
+		const planned = driver.plan(request, await driver.probe(host, TEST_CONTEXT));
 		if (planned.kind === "unmet") throw new Error(planned.reasons.map(({ sentence }) => sentence).join(" "));
 		const run = await driver.start(planned.plan, { environment: trial.environment ?? {} }, host);
 		const deadline = setTimeout(() => run.kill(), DEADLINE_MS);
@@ -58,7 +73,7 @@ export async function tryOut(driver: Driver, trial: Trial): Promise<TrialResult>
 		if (trial.input === undefined) run.stdin.end();
 		else run.stdin.end(trial.input);
 		run.stdin.on("error", () => {});
-		await trial.during?.(run, planned.plan);
+		await trial.during?.(run, planned.plan, runDirectory);
 		const late = early ?? read();
 		const ending = await run.ended;
 		const [stdout, stderr] = await late;
@@ -76,7 +91,7 @@ export function requestOf(trial: Trial, runId: RunId, runDirectory: string): Pla
 		runId,
 		workload: {
 			schema: "vouch.workload/v1",
-			root: root === null ? { kind: "host" } : { kind: "image", reference: root.directory, digest: root.digest },
+			root: root === null ? { kind: "host" } : { kind: "image", reference: "test", digest: root.digest },
 			argv: [...trial.argv],
 			workingDirectory: trial.workingDirectory ?? "/workspace",
 			environment: Object.keys(trial.environment ?? {}).sort(),
@@ -92,7 +107,11 @@ export function requestOf(trial: Trial, runId: RunId, runDirectory: string): Pla
 		root,
 		gateSocket: join(runDirectory, "gate.sock"),
 		loopbackListeners: [],
+		cacheDirectory: CACHE,
 		acceptNoIsolation: "accepted",
+		emulation: "accepted",
+		machine: null,
+		exposedFiles: (trial.exposed ?? []).filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile()),
 	};
 }
 

@@ -113,6 +113,8 @@ function rootEntries(request: PlanRequest, facts: ViewFacts): readonly ViewEntry
 		const shown = facts.entries.filter(({ path }) => SYSTEM_FOLDERS.has(path) || isPublicEtc(path));
 		return [...shown.flatMap((entry) => shownAs(entry, "")), ...HOST_LINKS];
 	}
+	// An image's own files are below everything else, without being listed.
+	if (request.root.kind === "image") return [];
 	const { directory, entries } = request.root;
 	return entries.filter(({ path }) => !OWN_FOLDERS.has(path)).flatMap((entry) => shownAs(entry, directory));
 }

@@ -18,6 +18,7 @@ export const bwrapDriver: Driver<"bwrap", BwrapFacts> = {
 	strength: 50,
 	summary: "Linux namespaces, a system call filter and no capabilities, by bubblewrap",
 	doesNotProtectAgainst: "a hole in this machine's kernel, which the workload shares",
+	roots: ["host", "folder"],
 	probe: probeBwrap,
 	explain: explainBwrap,
 	plan: planBwrap,

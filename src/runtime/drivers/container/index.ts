@@ -18,6 +18,7 @@ export const containerDriver: Driver<"container", ContainerFacts> = {
 	strength: 40,
 	summary: "an OCI container without privileges or capabilities, by podman and crun",
 	doesNotProtectAgainst: "a hole in this machine's kernel, which the workload shares",
+	roots: ["host", "folder"],
 	probe: probeContainer,
 	explain: explainContainer,
 	plan: planContainer,

@@ -20,6 +20,7 @@ export function fakeDriver(script: FakeScript): Driver<"fake", FakeFacts> {
 		strength: 0,
 		summary: "nothing: a script for tests",
 		doesNotProtectAgainst: "anything",
+		roots: ["host", "folder", "image"],
 		probe: async () => script,
 		explain: () => [],
 		plan: planFake,

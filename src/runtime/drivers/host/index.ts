@@ -18,6 +18,7 @@ export const hostDriver: Driver<"host", HostFacts> = {
 	strength: 0,
 	summary: "no isolation: the command runs as you, on this machine",
 	doesNotProtectAgainst: "anything: it reads, writes and reaches whatever you can",
+	roots: ["host"],
 	probe: probeHost,
 	explain: explainHost,
 	plan: planHost,

@@ -1,14 +1,15 @@
 import { createHash } from "node:crypto";
 import { createReadStream, statSync } from "node:fs";
-import { lstat, mkdir, mkdtemp, open, readdir, readlink, rename, rm } from "node:fs/promises";
+import { lstat, mkdir, open, readdir, readlink, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { PassThrough, type Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { VouchError } from "../../core/index.ts";
 import { type Host, scanTree } from "../../host/index.ts";
-import type { PreparedRoot, RootEntry } from "../driver.ts";
+import type { FolderRoot, RootEntry } from "../driver.ts";
 import { failures } from "../failures.ts";
+import { cachedRoot, temporaryRoot } from "./cache.ts";
 import { Extraction, HostileEntry } from "./extraction.ts";
 import { openLayer, readLayout } from "./layout.ts";
 import { type PathKind, parseRootReference, type RootReference } from "./reference.ts";
@@ -24,7 +25,7 @@ export interface PrepareOptions {
  * (`oci:FOLDER[:TAG]`), or an image in a registry (`host:port/name:tag`).
  * Throws VouchError `image-not-readable` or `image-refused`.
  */
-export async function prepareRoot(reference: string, options: PrepareOptions): Promise<PreparedRoot> {
+export async function prepareFolder(reference: string, options: PrepareOptions): Promise<FolderRoot> {
 	try {
 		const parsed = parseRootReference(reference, pathKind);
 		if (parsed === undefined) throw new Error("there is no such folder, tar file or image reference");
@@ -38,7 +39,7 @@ export async function prepareRoot(reference: string, options: PrepareOptions): P
 		const { digest, problems } = await scanTree(directory, { cacheFile });
 		const [problem] = problems;
 		if (problem !== undefined) throw new Error(`${problem.path} could not be read`);
-		return { directory, digest, entries: await rootEntries(directory) };
+		return { kind: "folder", directory, digest, entries: await rootEntries(directory) };
 	} catch (error) {
 		if (error instanceof VouchError) throw error;
 		if (error instanceof HostileEntry) {
@@ -52,7 +53,7 @@ function sentenceOf(error: unknown): string {
 	return (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
 }
 
-function pathKind(path: string): PathKind {
+export function pathKind(path: string): PathKind {
 	const found = statSync(path, { throwIfNoEntry: false });
 	if (found === undefined) return "missing";
 	if (found.isFile()) return "file";
@@ -90,7 +91,7 @@ async function unpackFromRegistry(
 ): Promise<string> {
 	const skopeo = await options.host.findProgram("skopeo");
 	if (skopeo === undefined) throw new Error("skopeo is not installed: run `apt-get install -y skopeo`");
-	const scratch = await temporaryFolder(options, "pull-");
+	const scratch = await temporaryRoot(options.cacheDirectory, "pull-");
 	try {
 		const tls = reference.transport === "loopback" ? ["--src-tls-verify=false"] : [];
 		const argv = [
@@ -109,35 +110,17 @@ async function unpackFromRegistry(
 	}
 }
 
-/** The unpacked image of that name: unpacked beside its place and moved there whole, so that it is there or it isn't. */
-async function cached(
+function cached(
 	options: PrepareOptions,
 	name: string,
 	unpack: (extraction: Extraction) => Promise<void>,
 ): Promise<string> {
-	const place = join(options.cacheDirectory, "roots", name);
-	if (statSync(place, { throwIfNoEntry: false })?.isDirectory()) return place;
-	const scratch = await temporaryFolder(options, "unpack-");
-	try {
-		const root = join(scratch, "root");
+	return cachedRoot(options.cacheDirectory, name, async (root) => {
 		await mkdir(root);
 		const extraction = new Extraction(root);
 		await unpack(extraction);
 		await extraction.finish();
-		await rename(root, place).catch((error: NodeJS.ErrnoException) => {
-			// Another process unpacked the same image meanwhile; its copy is as good.
-			if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
-		});
-		return place;
-	} finally {
-		await rm(scratch, { recursive: true, force: true });
-	}
-}
-
-async function temporaryFolder(options: PrepareOptions, prefix: string): Promise<string> {
-	const roots = join(options.cacheDirectory, "roots");
-	await mkdir(roots, { recursive: true, mode: 0o700 });
-	return mkdtemp(join(roots, prefix));
+	});
 }
 
 const GZIP_MAGIC = "1f8b";
@@ -178,7 +161,7 @@ async function digestOfFile(path: string): Promise<string> {
 	return hash.digest("hex");
 }
 
-async function rootEntries(directory: string): Promise<readonly RootEntry[]> {
+export async function rootEntries(directory: string): Promise<readonly RootEntry[]> {
 	const listed = await Promise.all(["/", "/etc"].map((folder) => folderEntries(directory, folder)));
 	return listed.flat().sort((left, right) => (left.path < right.path ? -1 : 1));
 }

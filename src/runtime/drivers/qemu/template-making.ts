@@ -1,0 +1,144 @@
+import { createHash, type Hash } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import type { Socket } from "node:net";
+import { join } from "node:path";
+import { Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Digest } from "../../../core/index.ts";
+import { openScratch } from "../../../image/index.ts";
+import { failures } from "../../failures.ts";
+import { type BareMachine, type BareRequest, withBareMachine } from "./bare-machine.ts";
+import { type Booted, openMeetingPlace } from "./boot.ts";
+import { MachineControl } from "./control.ts";
+import type { Emulator } from "./facts.ts";
+import { PLACE } from "./machine.ts";
+import { tiesOf } from "./machine-choice.ts";
+import {
+	RECORD_FILE,
+	STATE_FILE,
+	type TemplateRecord,
+	templateFolder,
+	templateKey,
+	templatesFolder,
+} from "./templates.ts";
+
+/** What the guest says on its console when it is up and nobody is at the other end of its channel. */
+const WAITING = "vouch: waiting";
+const BOOT_MS = 120_000;
+const SAVE_MS = 60_000;
+const BYTES_PER_SECOND = 2 ** 40;
+
+/**
+ * Boots the image until it waits for a host, and saves it asleep. The machine has never heard of a run: no time, no entropy of the
+ * host, no file, no name came in. Throws VouchError `template-not-made`.
+ */
+export async function makeTemplate(
+	request: Omit<BareRequest, "channel"> & { readonly emulator: Emulator },
+): Promise<TemplateRecord> {
+	const { cacheDirectory, image, machine, emulator, facts } = request;
+	const key = templateKey(tiesOf(machine, image.digest, emulator, facts));
+	await mkdir(templatesFolder(cacheDirectory), { recursive: true, mode: 0o700 });
+	const scratch = openScratch(templatesFolder(cacheDirectory));
+	try {
+		const saved = await withBareMachine({ ...request, channel: "waiting" }, (bare) =>
+			saveAsleep(bare, join(scratch.directory, STATE_FILE)),
+		);
+		const record: TemplateRecord = {
+			schema: "vouch.template/v1",
+			key,
+			imageDigest: image.digest,
+			stateDigest: saved.digest,
+			stateBytes: saved.bytes,
+			madeAt: new Date().toISOString(),
+		};
+		await keep(scratch.directory, record, templateFolder(cacheDirectory, key));
+		return record;
+	} catch (error) {
+		const reason = error instanceof Error ? error.message : String(error);
+		throw failures.fail("template-not-made", { image: image.digest, reason }, error);
+	} finally {
+		await scratch.remove();
+	}
+}
+
+/** Whole or not at all: the two files get their folder's name at once. */
+async function keep(from: string, record: TemplateRecord, place: string): Promise<void> {
+	const whole = join(from, "whole");
+	await mkdir(whole, { mode: 0o700 });
+	await rename(join(from, STATE_FILE), join(whole, STATE_FILE));
+	await writeFile(join(whole, RECORD_FILE), `${JSON.stringify(record)}\n`, { mode: 0o600 });
+	await rm(place, { recursive: true, force: true });
+	await rename(whole, place);
+}
+
+interface Saved {
+	readonly digest: Digest;
+	readonly bytes: number;
+}
+
+async function saveAsleep({ sockets, start }: BareMachine, path: string): Promise<Saved> {
+	await using controlPlace = await openMeetingPlace(join(sockets, "control"));
+	await using statePlace = await openMeetingPlace(join(sockets, "migration"));
+	const booted = await start();
+	const { supervised } = booted;
+	const socket = await controlPlace.meet(supervised.ended);
+	if (socket === null) throw new Error(`QEMU did not start: ${booted.said.lastLine}`);
+	socket.on("error", () => {}); // seen as its end
+	await waiting(booted);
+	const control = await MachineControl.greet(socket);
+	// Unbounded: by default it takes seconds, to spare a network.
+	await control.say("migrate-set-parameters", { "max-bandwidth": BYTES_PER_SECOND });
+	// Not stopped before: a machine that was stopped when it was saved stays so when it wakes.
+	await control.say("migrate", { uri: `unix:${PLACE.migration}` });
+	const stream = await statePlace.meet(supervised.ended);
+	if (stream === null) throw new Error("QEMU ended while it was saved");
+	const saved = await within(SAVE_MS, "saving it", receive(stream, path));
+	await ended(control);
+	return saved;
+}
+
+async function waiting({ console, said, supervised }: Booted): Promise<void> {
+	const over = supervised.ended.then(() => {
+		throw new Error(`it ended: ${said.lastLine || console.lastLine}`);
+	});
+	await within(BOOT_MS, "booting it", Promise.race([console.heard(WAITING), over]));
+}
+
+async function receive(stream: Socket, path: string): Promise<Saved> {
+	const hash: Hash = createHash("sha256");
+	let bytes = 0;
+	const counted = new Transform({
+		transform: (chunk: Buffer, _encoding, done) => {
+			hash.update(chunk);
+			bytes += chunk.length;
+			done(null, chunk);
+		},
+	});
+	await pipeline(stream, counted, createWriteStream(path, { mode: 0o600, flags: "wx" }));
+	return { digest: `sha256:${hash.digest("hex")}` as Digest, bytes };
+}
+
+async function ended(control: MachineControl): Promise<void> {
+	for (let waitedMs = 0; waitedMs < SAVE_MS; waitedMs += 10) {
+		const found = (await control.say("query-migrate")) as { readonly status?: unknown };
+		if (found.status === "completed") return;
+		if (found.status === "failed") throw new Error("QEMU could not save it");
+		await delay(10);
+	}
+	throw new Error("saving it took too long");
+}
+
+async function within<Result>(ms: number, what: string, work: Promise<Result>): Promise<Result> {
+	const late = new AbortController();
+	const timer = delay(ms, undefined, { signal: late.signal }).then(() => {
+		throw new Error(`${what} took over ${ms} ms`);
+	});
+	timer.catch(() => {});
+	try {
+		return await Promise.race([work, timer]);
+	} finally {
+		late.abort();
+	}
+}
