@@ -18,6 +18,8 @@ export interface Examined {
 	/** The trusted key that the envelope names; undefined when no trusted key has that id. */
 	readonly signer: PublicKey | undefined;
 	readonly trustedKeyCount: number;
+	/** Whose checkpoints count beside the signer's own. */
+	readonly journalKeys: readonly PublicKey[];
 	/** What the payload says; the reason when it can't be read. */
 	readonly payload:
 		| { readonly kind: "statement"; readonly statement: ReceiptStatement; readonly isCanonical: boolean }

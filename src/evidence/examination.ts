@@ -9,6 +9,11 @@ import { firstIssue } from "./statement.ts";
 export interface Expectations {
 	/** Keys whose signatures count. None means that no receipt verifies. */
 	readonly trustedKeys: readonly PublicKey[];
+	/**
+	 * Keys of other journals that may hold it: of a control plane, for a run that it leased. Without them only a journal of the
+	 * signer's own counts.
+	 */
+	readonly journalKeys?: readonly PublicKey[];
 	/** Bytes to compare with subjects of the same name: stdout, stderr, workspace.diff. */
 	readonly subjects?: Readonly<Record<string, Uint8Array>>;
 }
@@ -21,7 +26,7 @@ export type Examination =
 	| { readonly kind: "unreadable"; readonly reason: Failure };
 
 /** Takes a receipt file apart without believing any of it. */
-export function examine(bytes: Uint8Array, { trustedKeys, subjects }: Expectations): Examination {
+export function examine(bytes: Uint8Array, { trustedKeys, journalKeys, subjects }: Expectations): Examination {
 	if (bytes.length > MAX_RECEIPT_BYTES) {
 		return unreadable("receipt-too-large", { bytes: String(bytes.length), limit: String(MAX_RECEIPT_BYTES) });
 	}
@@ -35,6 +40,7 @@ export function examine(bytes: Uint8Array, { trustedKeys, subjects }: Expectatio
 		isCanonical: read.text === `${read.canonical}\n`,
 		signer: trustedKeys.find(({ keyId }) => keyId === named),
 		trustedKeyCount: trustedKeys.length,
+		journalKeys: journalKeys ?? [],
 		payload: readPayload(file.envelope.payload),
 		outputs: subjects ?? {},
 	};

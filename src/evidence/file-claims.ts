@@ -68,12 +68,13 @@ export const statementType: Claim = {
 /** RFC 9162 section 2.1.3.2 from the leaf that this receipt must have to a root that its signer signed. */
 export const journalInclusion: Claim = { claim: "journal", check: checkJournal };
 
-function checkJournal({ file: { journal, envelope }, signer, payload }: Examined): Finding {
+function checkJournal({ file: { journal, envelope }, signer, journalKeys, payload }: Examined): Finding {
 	if (payload.kind === "unreadable") return doesNotHold("without the payload its journal entry can't be recomputed");
 	const checkpoint = parseCheckpoint(journal.checkpoint);
 	if (checkpoint === undefined)
 		return doesNotHold("the checkpoint is not a signed note with exactly one signature line");
-	if (signer === undefined || !checkpoint.isSignedBy(signer)) {
+	const keys = signer === undefined ? [] : [signer, ...journalKeys];
+	if (!keys.some((key) => checkpoint.isSignedBy(key))) {
 		return doesNotHold("the checkpoint is not signed by the receipt's trusted signer");
 	}
 	if (!isJournalOrigin(checkpoint.origin))

@@ -45,7 +45,7 @@ export {
 	verifyInclusion,
 } from "./merkle-proof.ts";
 export { noteVerifierKey } from "./note.ts";
-export { type SealedReceipt, sealReceipt } from "./receipt.ts";
+export { receiptEntryOf, receiptFileBytes, type SealedReceipt, sealReceipt } from "./receipt.ts";
 // A whole receipt for tests, of other folders too.
 export { sampleInclusion, sampleReceipt, sampleSealed, sampleSigner } from "./sample-receipt.ts";
 export { makeStatement, type ReceiptParts, type ReceiptSubject } from "./statement.ts";

@@ -96,8 +96,18 @@ const ENDINGS: Readonly<Record<RunResult["reason"], (result: RunResult) => boole
 	"out-of-memory": endedOnce,
 	cancelled: endedOnce,
 	"unaccounted-egress": endedOnce,
-	"failed-to-start": ({ exitCode, signal }) => exitCode === null && signal === null,
+	"failed-to-start": hasNoEnd,
+	verity: hasNoEnd,
+	"boot-timeout": hasNoEnd,
+	"guest-stalled": hasNoEnd,
+	"guest-protocol": hasNoEnd,
+	"guest-lost": hasNoEnd,
 };
+
+/** Of a machine that failed nothing is known of how its command would have ended. */
+function hasNoEnd({ exitCode, signal }: RunResult): boolean {
+	return exitCode === null && signal === null;
+}
 
 function endedOnce({ exitCode, signal }: RunResult): boolean {
 	return exitCode === null || signal === null;

@@ -36,6 +36,12 @@ export const runResultSchema = z.strictObject({
 		"cancelled",
 		"unaccounted-egress",
 		"failed-to-start",
+		// What a machine did wrong rather than the command in it.
+		"verity",
+		"boot-timeout",
+		"guest-stalled",
+		"guest-protocol",
+		"guest-lost",
 	]),
 	startedAt: z.iso.datetime(),
 	finishedAt: z.iso.datetime(),
@@ -43,6 +49,8 @@ export const runResultSchema = z.strictObject({
 	stdoutBytes: count,
 	stderrBytes: count,
 	outputTruncated: z.boolean(),
+	/** What a reader should know besides: files that were not brought back from a machine, and why. */
+	notes: z.array(z.string().max(1000)).max(1000).optional(),
 });
 export type RunResult = z.infer<typeof runResultSchema>;
 

@@ -18,9 +18,9 @@ export const approvalSchema = z.strictObject({
 	schema: z.literal("vouch.approval/v1"),
 	workloadDigest: digestSchema,
 	verdict: z.enum(["approved", "rejected"]),
-	/** Who answered: the login name of the person at the terminal. */
+	/** Who answered: the login name of the person at the terminal, or the user of the control plane. */
 	approver: z.string().min(1).max(256),
-	method: z.enum(["terminal"]),
+	method: z.enum(["terminal", "api"]),
 	time: z.iso.datetime(),
 });
 export type Approval = z.infer<typeof approvalSchema>;

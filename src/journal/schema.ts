@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { digestSchema, runIdSchema } from "../core/index.ts";
+import { digestSchema, idSchema, runIdSchema } from "../core/index.ts";
 import { approvalSchema, decisionSchema } from "../governance/schema.ts";
 
 export const KEY_SUCCESSION_TYPE = "application/vnd.vouch.key-succession.v1+json";
@@ -34,6 +34,9 @@ export const receiptEntrySchema = z.strictObject({
 });
 export type ReceiptEntry = z.infer<typeof receiptEntrySchema>;
 
+const auditEventIdSchema = idSchema("AuditEventId");
+export type AuditEventId = z.infer<typeof auditEventIdSchema>;
+
 /** One entry of the journal. Its leaf is the canonical JSON, at most 65,535 bytes (C2SP tlog-tiles, entry bundles). */
 export const journalEntrySchema = z.discriminatedUnion("kind", [
 	receiptEntrySchema,
@@ -45,6 +48,16 @@ export const journalEntrySchema = z.discriminatedUnion("kind", [
 		runId: runIdSchema,
 		verdict: decisionSchema.shape.verdict,
 		workloadDigest: digestSchema,
+	}),
+	z.strictObject({
+		kind: z.literal("audit"),
+		/** Digest of the audit events from the first to the last one, as an array in canonical JSON. */
+		digest: digestSchema,
+		time: z.iso.datetime(),
+		first: auditEventIdSchema,
+		last: auditEventIdSchema,
+		/** How many they are. */
+		events: z.int().positive(),
 	}),
 	z.strictObject({
 		kind: z.literal("approval"),
