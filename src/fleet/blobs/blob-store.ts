@@ -1,0 +1,73 @@
+import { createHash, randomBytes } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Readable } from "node:stream";
+
+/** Bytes named by their SHA-256, lower-case hex: diffs, attachments, receipts. What is put is durable when `put` returns. */
+export interface BlobStore {
+	put(bytes: Uint8Array): Promise<string>;
+	/** Undefined when there is none. The bytes are what the digest names, or reading fails. */
+	read(digest: string): Promise<Buffer | undefined>;
+	open(digest: string): Promise<{ readonly stream: Readable; readonly sizeBytes: number } | undefined>;
+	remove(digest: string): Promise<void>;
+}
+
+const DIGEST = /^[0-9a-f]{64}$/;
+
+export class DirectoryBlobs implements BlobStore {
+	readonly #directory: string;
+
+	constructor(directory: string) {
+		this.#directory = directory;
+	}
+
+	async put(bytes: Uint8Array): Promise<string> {
+		const digest = createHash("sha256").update(bytes).digest("hex");
+		const path = this.#pathOf(digest);
+		if ((await sizeOf(path)) !== undefined) return digest;
+		await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+		const temporary = `${path}.${randomBytes(8).toString("hex")}`;
+		try {
+			const file = await open(temporary, "wx", 0o600);
+			await file.writeFile(bytes);
+			await file.sync();
+			await file.close();
+			await rename(temporary, path);
+		} catch (error) {
+			await rm(temporary, { force: true });
+			throw error;
+		}
+		const folder = await open(dirname(path), "r");
+		await folder.sync();
+		await folder.close();
+		return digest;
+	}
+
+	async read(digest: string): Promise<Buffer | undefined> {
+		const bytes = await readFile(this.#pathOf(digest)).catch(() => undefined);
+		if (bytes === undefined) return undefined;
+		const found = createHash("sha256").update(bytes).digest("hex");
+		if (found !== digest) throw new Error(`blob ${digest} was changed on disk`);
+		return bytes;
+	}
+
+	async open(digest: string): Promise<{ stream: Readable; sizeBytes: number } | undefined> {
+		const path = this.#pathOf(digest);
+		const sizeBytes = await sizeOf(path);
+		return sizeBytes === undefined ? undefined : { stream: createReadStream(path), sizeBytes };
+	}
+
+	async remove(digest: string): Promise<void> {
+		await rm(this.#pathOf(digest), { force: true });
+	}
+
+	#pathOf(digest: string): string {
+		if (!DIGEST.test(digest)) throw new TypeError("not a digest");
+		return join(this.#directory, digest.slice(0, 2), digest);
+	}
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+	return (await stat(path).catch(() => undefined))?.size;
+}

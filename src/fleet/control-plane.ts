@@ -1,0 +1,104 @@
+import type { FastifyBaseLogger, FastifyInstance } from "fastify";
+import { accountHandlers } from "./account/handlers.ts";
+import { auditHandlers } from "./audit/handlers.ts";
+import { Cable } from "./cable/cable.ts";
+import { commandHandlers } from "./commands/handlers.ts";
+import { nodeCommandHandlers } from "./commands/node-handlers.ts";
+import { approve, cancel, reject } from "./directives/answers.ts";
+import { createDirective } from "./directives/create.ts";
+import { directivePeopleHandlers } from "./directives/people.ts";
+import { poll } from "./directives/poll.ts";
+import { directiveHeartbeat, finished, started } from "./directives/reports.ts";
+import { enroll, renewCertificate } from "./enrollment/enroll.ts";
+import { enrollmentTokenHandlers } from "./enrollment/tokens.ts";
+import { facilityHandlers } from "./facilities.ts";
+import { Authentication, type AuthSettings } from "./http/authenticate.ts";
+import type { Handlers } from "./http/handlers.ts";
+import { type ApiParts, createApi } from "./http/server.ts";
+import { oneRound, schedule } from "./jobs/schedule.ts";
+import { journalHandlers } from "./journal-handlers.ts";
+import { logChunk } from "./logs/log-chunk.ts";
+import { tail } from "./logs/tail.ts";
+import { policyHandlers } from "./policies/handlers.ts";
+import { receiveReceipt } from "./receipts/receive.ts";
+import type { Services } from "./services.ts";
+import type { Store } from "./store/store.ts";
+import { territoryHandlers } from "./territories/handlers.ts";
+import { heartbeat } from "./territories/heartbeat.ts";
+
+export interface ControlPlaneParts {
+	readonly store: Store;
+	readonly services: Services;
+	readonly auth: AuthSettings;
+	readonly tls: ApiParts["tls"];
+	readonly version: string;
+	readonly log: FastifyBaseLogger;
+	readonly nowMs: () => number;
+	/** `by-hand` leaves them to `runJobs`: for programs that have a clock of their own. Default `scheduled`. */
+	readonly jobs?: "scheduled" | "by-hand";
+}
+
+export interface ControlPlane {
+	readonly app: FastifyInstance;
+	/** Listens; answers the port. */
+	listen(at: { readonly host: string; readonly port: number }): Promise<number>;
+	runJobs(): Promise<void>;
+	/** Ends what runs: territories are told to come again, requests are answered, jobs finish. The store stays open. */
+	close(): Promise<void>;
+}
+
+/** Every operation and who handles it. */
+function handlersOf(services: Services): Handlers {
+	return {
+		"nodes.enroll": enroll(services),
+		"nodes.renewCertificate": renewCertificate(services),
+		"nodes.heartbeat": heartbeat(services),
+		"nodes.poll": poll(services),
+		"nodes.started": started(),
+		"nodes.directiveHeartbeat": directiveHeartbeat(services),
+		"nodes.logChunk": logChunk(services),
+		"nodes.receipt": receiveReceipt(services),
+		"nodes.finished": finished(services),
+		...nodeCommandHandlers(services),
+		"directives.create": createDirective(services),
+		"directives.approve": approve(services),
+		"directives.approveInFacility": approve(services),
+		"directives.reject": reject(),
+		"directives.rejectInFacility": reject(),
+		"directives.cancel": cancel(),
+		"directives.tail": tail,
+		...directivePeopleHandlers(services),
+		...facilityHandlers,
+		...territoryHandlers,
+		...enrollmentTokenHandlers,
+		...policyHandlers,
+		...commandHandlers(services),
+		...auditHandlers,
+		...journalHandlers(services),
+		...accountHandlers,
+	};
+}
+
+export function createControlPlane(parts: ControlPlaneParts): ControlPlane {
+	const { store, services, auth, tls, version, log, nowMs } = parts;
+	const authentication = new Authentication(store, services.tokens, auth, nowMs);
+	const app = createApi({ store, handlers: handlersOf(services), authentication, nowMs, log, tls, version });
+	const path = services.settings.cableUrl.startsWith("/") ? services.settings.cableUrl : "/cable";
+	const cable = new Cable({ store, services, authentication, log, path });
+	cable.attach(app.server);
+	const stopJobs = parts.jobs === "by-hand" ? async () => {} : schedule(store, services.journal, log);
+	return {
+		app,
+		listen: async (at) => {
+			await app.listen(at);
+			const address = app.server.address();
+			return typeof address === "object" && address !== null ? address.port : at.port;
+		},
+		runJobs: () => oneRound(store, services.journal),
+		close: async () => {
+			await cable.close();
+			await app.close();
+			await stopJobs();
+		},
+	};
+}

@@ -1,0 +1,55 @@
+import type { FastifyBaseLogger } from "fastify";
+import type { Journal } from "../../journal/index.ts";
+import { journalEvents } from "../audit/journal-events.ts";
+import { timeOutCommands } from "../commands/dispatch.ts";
+import type { Store } from "../store/store.ts";
+import { clean, DEFAULT_RETENTION } from "./clean.ts";
+import { markOffline, reapLeases } from "./reap.ts";
+
+interface Job {
+	readonly name: string;
+	readonly everyMs: number;
+	readonly run: (store: Store, journal: Journal) => Promise<unknown>;
+}
+
+/** What every control plane does by itself. Several at once are fine: each row is locked by whoever is first. */
+const JOBS: readonly Job[] = [
+	{ name: "reap leases", everyMs: 2_000, run: reapLeases },
+	{ name: "mark territories offline", everyMs: 30_000, run: markOffline },
+	{ name: "time out commands", everyMs: 5_000, run: (store) => store.transaction(timeOutCommands) },
+	{ name: "journal audit events", everyMs: 10_000, run: journalEvents },
+	{ name: "remove old rows", everyMs: 3_600_000, run: (store) => clean(store, DEFAULT_RETENTION) },
+];
+
+/** Runs the jobs until the returned function is called; a failure is logged and the job's next round tries again. */
+export function schedule(store: Store, journal: Journal, log: FastifyBaseLogger): () => Promise<void> {
+	const stopping = new AbortController();
+	const rounds = JOBS.map(async ({ name, everyMs, run }) => {
+		while (!stopping.signal.aborted) {
+			await run(store, journal).catch((error: unknown) => log.error({ err: error, job: name }, "job failed"));
+			await pause(everyMs, stopping.signal);
+		}
+	});
+	return async () => {
+		stopping.abort();
+		await Promise.all(rounds);
+	};
+}
+
+/** Each job once, one after the other: for programs that have a clock of their own. */
+export async function oneRound(store: Store, journal: Journal): Promise<void> {
+	for (const { run } of JOBS) await run(store, journal);
+}
+
+function pause(delayMs: number, stop: AbortSignal): Promise<void> {
+	if (stop.aborted) return Promise.resolve();
+	return new Promise((resolve) => {
+		const end = (): void => {
+			clearTimeout(timer);
+			stop.removeEventListener("abort", end);
+			resolve();
+		};
+		const timer = setTimeout(end, delayMs);
+		stop.addEventListener("abort", end, { once: true });
+	});
+}

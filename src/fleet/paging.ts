@@ -1,0 +1,24 @@
+/** What a list was asked for: how many, and after which id. */
+export interface PageQuery {
+	readonly limit: number;
+	readonly cursor?: string | undefined;
+}
+
+/** Identifiers sort by creation, so a page begins after one. Opaque on the wire, so that it may change. */
+export function afterId({ cursor }: PageQuery): string | undefined {
+	if (cursor === undefined) return undefined;
+	const id = Buffer.from(cursor, "base64url").toString("utf8");
+	return /^[0-9A-Za-z_.:-]{1,200}$/.test(id) ? id : "";
+}
+
+/** Asked for one more than the limit: whether it came says whether there are further ones. */
+export function pageOfRows<Row>(
+	rows: readonly Row[],
+	{ limit }: PageQuery,
+	idOf: (row: Row) => string,
+): { readonly rows: readonly Row[]; readonly next_cursor: string | null } {
+	const shown = rows.slice(0, limit);
+	const last = shown.at(-1);
+	const hasMore = rows.length > limit && last !== undefined;
+	return { rows: shown, next_cursor: hasMore ? Buffer.from(idOf(last)).toString("base64url") : null };
+}

@@ -1,0 +1,34 @@
+import type { Signer } from "../evidence/index.ts";
+import type { Journal } from "../journal/index.ts";
+import type { BlobStore } from "./blobs/blob-store.ts";
+import type { CertificateAuthority } from "./enrollment/authority.ts";
+import type { DirectiveTokens } from "./http/directive-token.ts";
+
+/** What handlers work with beside the store. Made once by whoever starts a control plane. */
+export interface Services {
+	readonly tokens: DirectiveTokens;
+	readonly blobs: BlobStore;
+	readonly authority: CertificateAuthority;
+	readonly journal: Journal;
+	/** The control plane's own key: decisions, countersignatures, checkpoints. */
+	signer(): Signer;
+	readonly settings: FleetSettings;
+}
+
+export interface FleetSettings {
+	/** Path or URL of the WebSocket, as enrolling nodes are told. */
+	readonly cableUrl: string;
+	/** Versions that nodes are told of; null says nothing. */
+	readonly nodeVersions: { readonly latest: string; readonly minimum: string } | null;
+	readonly maxLogChunkBytes: number;
+}
+
+/** Conduits sections 1.7 and 2.3. */
+export const LEASE_MS = 300_000;
+export const MOST_CLAIMS = 5;
+export const POLL_SECONDS = 2;
+export const HEARTBEAT_SECONDS = 30;
+export const HEARTBEAT_WITH_CHANNEL_SECONDS = 300;
+export const OFFLINE_AFTER_MS = 300_000;
+export const DEFAULT_OUTPUT_BYTES = 2_000_000;
+export const DEFAULT_DIFF_BYTES = 1_048_576;

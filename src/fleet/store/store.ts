@@ -1,0 +1,99 @@
+import { type Kysely, sql } from "kysely";
+import type { Tables } from "./tables.ts";
+import { LocalWakes, WAKE_CHANNEL, type Wake, type WakeListener, type Wakes } from "./wake.ts";
+
+export type StoreKind = "sqlite" | "postgres";
+
+/** A transaction, or the database outside of one: what repositories are functions of. */
+export interface Session {
+	readonly db: Kysely<Tables>;
+	readonly kind: StoreKind;
+	/** Milliseconds since 1970, the same throughout a transaction. */
+	readonly nowMs: number;
+	/** Told to every control plane when the transaction is committed, and never when it isn't. */
+	wake(wake: Wake): void;
+}
+
+/**
+ * Everything that must not be lost. What a transaction did is durable when `transaction` returns; when it throws, nothing of it
+ * happened.
+ */
+export interface Store {
+	readonly kind: StoreKind;
+	/** One look at the database, without the promise that two looks fit together. */
+	read<T>(look: (session: Session) => Promise<T>): Promise<T>;
+	transaction<T>(change: (session: Session) => Promise<T>): Promise<T>;
+	onWake(listener: WakeListener): () => void;
+	close(): Promise<void>;
+}
+
+/** A transaction that another one made impossible is begun anew so often: PostgreSQL 40001, 40P01, 23505. */
+const MAX_ATTEMPTS = 10;
+
+export class KyselyStore implements Store {
+	readonly kind: StoreKind;
+	readonly #db: Kysely<Tables>;
+	readonly #wakes: Wakes;
+	readonly #nowMs: () => number;
+
+	constructor(kind: StoreKind, db: Kysely<Tables>, wakes: Wakes, nowMs: () => number) {
+		this.kind = kind;
+		this.#db = db;
+		this.#wakes = wakes;
+		this.#nowMs = nowMs;
+	}
+
+	read<T>(look: (session: Session) => Promise<T>): Promise<T> {
+		const wake = (): never => {
+			throw new TypeError("a wake-up belongs to a transaction");
+		};
+		return look({ db: this.#db, kind: this.kind, nowMs: this.#nowMs(), wake });
+	}
+
+	async transaction<T>(change: (session: Session) => Promise<T>): Promise<T> {
+		for (let attempt = 1; ; attempt++) {
+			try {
+				return await this.#attempt(change);
+			} catch (error) {
+				if (attempt >= MAX_ATTEMPTS || !isTransient(error)) throw error;
+			}
+		}
+	}
+
+	onWake(listener: WakeListener): () => void {
+		return this.#wakes.listen(listener);
+	}
+
+	async close(): Promise<void> {
+		await this.#wakes.close();
+		await this.#db.destroy();
+	}
+
+	async #attempt<T>(change: (session: Session) => Promise<T>): Promise<T> {
+		const wakes: Wake[] = [];
+		const result = await this.#db.transaction().execute(async (tx) => {
+			const session: Session = { db: tx, kind: this.kind, nowMs: this.#nowMs(), wake: (wake) => wakes.push(wake) };
+			const changed = await change(session);
+			// Sent by the transaction itself: PostgreSQL delivers at commit, also to other control planes.
+			if (this.kind === "postgres") {
+				for (const wake of wakes) await sql`select pg_notify(${WAKE_CHANNEL}, ${JSON.stringify(wake)})`.execute(tx);
+			}
+			return changed;
+		});
+		if (this.#wakes instanceof LocalWakes) for (const wake of wakes) this.#wakes.tell(wake);
+		return result;
+	}
+}
+
+/** Thrown inside a transaction that must begin anew because another one was quicker. */
+export class Overtaken extends Error {
+	constructor() {
+		super("another transaction was quicker");
+	}
+}
+
+function isTransient(error: unknown): boolean {
+	if (error instanceof Overtaken) return true;
+	const code = error instanceof Error && "code" in error ? error.code : undefined;
+	return code === "40001" || code === "40P01" || code === "23505";
+}

@@ -1,0 +1,102 @@
+import { EventEmitter } from "node:events";
+import type pg from "pg";
+
+/** Something that another part, or another control plane, should look at now rather than at its next round. */
+export type Wake =
+	/** A directive of the account may be leased. */
+	| {
+			readonly kind: "directive-ready";
+			readonly accountId: string;
+			readonly directiveId: string;
+			readonly profile: string;
+	  }
+	| { readonly kind: "directive-cancel"; readonly territoryId: string; readonly directiveId: string }
+	/** Its output grew or its state changed. */
+	| { readonly kind: "directive-changed"; readonly directiveId: string }
+	| { readonly kind: "command-dispatched"; readonly territoryId: string; readonly commandId: string };
+
+export type WakeListener = (wake: Wake) => void;
+
+/** A wake-up is a hint: losing one costs a poll interval, never a directive. */
+export interface Wakes {
+	/** Heard after the transaction that sends it is committed. */
+	listen(listener: WakeListener): () => void;
+	close(): Promise<void>;
+}
+
+export const WAKE_CHANNEL = "vouch_wake";
+
+export class LocalWakes implements Wakes {
+	readonly #emitter = new EventEmitter().setMaxListeners(0);
+
+	listen(listener: WakeListener): () => void {
+		this.#emitter.on("wake", listener);
+		return () => this.#emitter.off("wake", listener);
+	}
+
+	tell(wake: Wake): void {
+		this.#emitter.emit("wake", wake);
+	}
+
+	async close(): Promise<void> {
+		this.#emitter.removeAllListeners();
+	}
+}
+
+const RECONNECT_MS = 1000;
+
+/** PostgreSQL's LISTEN on a connection of its own, opened again whenever it is lost. */
+export class PostgresWakes implements Wakes {
+	readonly #local = new LocalWakes();
+	readonly #connect: () => pg.Client;
+	#client: pg.Client | undefined;
+	#closed = false;
+	#retry: NodeJS.Timeout | undefined;
+
+	constructor(connect: () => pg.Client) {
+		this.#connect = connect;
+	}
+
+	async open(): Promise<void> {
+		const client = this.#connect();
+		this.#client = client;
+		client.on("error", () => this.#lost(client));
+		client.on("end", () => this.#lost(client));
+		client.on("notification", ({ payload }) => {
+			const wake = wakeOf(payload);
+			if (wake !== undefined) this.#local.tell(wake);
+		});
+		await client.connect();
+		await client.query(`LISTEN ${WAKE_CHANNEL}`);
+	}
+
+	listen(listener: WakeListener): () => void {
+		return this.#local.listen(listener);
+	}
+
+	async close(): Promise<void> {
+		this.#closed = true;
+		clearTimeout(this.#retry);
+		await this.#local.close();
+		await this.#client?.end().catch(() => undefined);
+	}
+
+	#lost(client: pg.Client): void {
+		if (this.#closed || this.#client !== client) return;
+		this.#client = undefined;
+		client.end().catch(() => undefined);
+		this.#retry = setTimeout(() => {
+			this.open().catch(() => this.#client !== undefined && this.#lost(this.#client));
+		}, RECONNECT_MS);
+	}
+}
+
+/** Whoever may write to the database may notify: what isn't one of ours is nothing. */
+function wakeOf(payload: string | undefined): Wake | undefined {
+	try {
+		const wake: unknown = JSON.parse(payload ?? "");
+		return typeof wake === "object" && wake !== null && "kind" in wake ? (wake as Wake) : undefined;
+	} catch {
+		return undefined;
+	}
+}

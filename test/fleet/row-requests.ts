@@ -1,0 +1,68 @@
+import { type Operation, type OperationName, operations } from "../../src/api/index.ts";
+import { newId } from "../../src/core/index.ts";
+import { addTerritory } from "../../src/fleet/index.ts";
+import { type Account, API, newFacility, type World } from "./world.ts";
+
+/** A request for every row of the table: what tests of all of them are made from. */
+export const ROWS = Object.entries(operations) as unknown as ReadonlyArray<readonly [OperationName, Operation]>;
+
+/** Members without which a row's body is not of its form. */
+const BODIES: Partial<Record<OperationName, unknown>> = {
+	"directives.create": { command: "true" },
+	"commands.create": { capability: "camera.snap" },
+	"policies.create": { name: "policy" },
+	"users.create": { name: "somebody", role: "member" },
+	"tokens.create": { name: "token" },
+	"nodes.enroll": { enroll_token: "none" },
+	"nodes.renewCertificate": { csr_pem: "none" },
+};
+
+export function bodyOf(name: OperationName): unknown {
+	return BODIES[name] ?? {};
+}
+
+/** Identifiers for the members of paths. */
+export type Ids = Readonly<Record<string, string>>;
+
+/** Well-formed identifiers of nothing. */
+export function idsOfNothing(): Ids {
+	const names = ["facility", "directive", "territory", "enrollment_token", "policy", "command", "token", "user"];
+	return { ...Object.fromEntries(names.map((name) => [`${name}_id`, newId<string>(Date.now())])), index: "999999999" };
+}
+
+export function pathOf({ route }: Operation, ids: Ids): string {
+	return route.replace(/\{(\w+)\}/g, (_all, name: string) => ids[name] ?? `no-${name}`);
+}
+
+/** One of everything that belongs to an account. */
+export async function makeOneOfEach(world: World, account: Account): Promise<Ids> {
+	const as = async (path: string, json: unknown) => {
+		const { status, body } = await world.ask("POST", API + path, { headers: account.headersOf("owner"), json });
+		if (status !== 201 && status !== 202) throw new Error(`${path}: ${status} ${JSON.stringify(body)}`);
+		return body;
+	};
+	const facility_id = await newFacility(world, account);
+	const territory_id = await world.store.transaction((session) => addTerritory(session, account.owner));
+	await world.store.transaction(({ db }) =>
+		db.updateTable("territories").set({ capabilities: '["camera.snap"]' }).where("id", "=", territory_id).execute(),
+	);
+	const command = { capability: "camera.snap", target: { territory_id } };
+	return {
+		facility_id,
+		territory_id,
+		directive_id: (await as(`/facilities/${facility_id}/directives`, { command: "true" })).directive_id,
+		enrollment_token_id: (await as("/enrollment_tokens", {})).id,
+		policy_id: (await as("/policies", { name: "theirs", active: false })).id,
+		command_id: (await as("/commands", command)).command_id,
+		token_id: (await as("/tokens", { name: "theirs" })).id,
+		user_id: account.people.member,
+		index: "999999999",
+	};
+}
+
+/** Headers that make a request JSON. */
+export const JSON_TYPE = { "content-type": "application/json" };
+
+export const isNodeRow = ({ callers }: Operation): boolean =>
+	callers.includes("territory") || callers.includes("directive");
+export const isPeopleRow = (row: Operation): boolean => !isNodeRow(row) && !row.callers.includes("anyone");
