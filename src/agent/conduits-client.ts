@@ -1,0 +1,83 @@
+import type { z } from "zod";
+import {
+	type directiveHeartbeatResponseSchema,
+	type Lease,
+	leaseSchema,
+	pollResponseSchema,
+	type territoryHeartbeatRequestSchema,
+} from "../api/conduits/schema.ts";
+import { agentFailures } from "./failures.ts";
+import type { Reply, Transport } from "./transport.ts";
+
+const POLL_TIMEOUT_MS = 25_000;
+const REQUEST_TIMEOUT_MS = 10_000;
+/** The lease is not ours any more (conduits section 12.2, 9). */
+const LOST: ReadonlySet<number> = new Set([401, 403, 404, 409]);
+
+export interface Polled {
+	readonly leases: readonly Lease[];
+	readonly retryAfterSeconds: number;
+}
+
+type Heartbeat = z.input<typeof territoryHeartbeatRequestSchema>;
+type Renewal = z.infer<typeof directiveHeartbeatResponseSchema>;
+type Report = "started" | "finished" | "log_chunks" | "receipt";
+
+/** The node's side of the protocol (conduits section 2), for one territory. */
+export class ConduitsClient {
+	readonly #transport: Transport;
+
+	constructor(transport: Transport) {
+		this.#transport = transport;
+	}
+
+	/** Throws VouchError when there is no answer or it is no lease list; one unreadable lease does not spoil the others. */
+	async poll(profiles: readonly string[], most: number, signal: AbortSignal): Promise<Polled> {
+		const body = { supported_sandbox_profiles: profiles, max_directives_to_claim: most };
+		const reply = await this.#transport.post("/conduits/v1/polls", body, { timeoutMs: POLL_TIMEOUT_MS, signal });
+		mustBeGood("a poll", reply);
+		const outer = pollResponseSchema.omit({ directives: true }).safeParse(reply.body);
+		const directives = (reply.body as { directives?: unknown }).directives;
+		const leases = (Array.isArray(directives) ? directives : []).flatMap((one) => {
+			const lease = leaseSchema.safeParse(one);
+			return lease.success ? [lease.data] : [];
+		});
+		return { leases, retryAfterSeconds: outer.success ? outer.data.retry_after_seconds : 0 };
+	}
+
+	/** Seconds until the next one, when the control plane says so. */
+	async heartbeat(body: Heartbeat): Promise<number | null> {
+		const path = "/conduits/v1/territories/heartbeat";
+		const reply = await this.#transport.post(path, body, { timeoutMs: REQUEST_TIMEOUT_MS });
+		mustBeGood("the territory's heartbeat", reply);
+		const { next_heartbeat_interval_seconds: seconds } = reply.body as { next_heartbeat_interval_seconds?: unknown };
+		return typeof seconds === "number" && seconds > 0 ? seconds : null;
+	}
+
+	/** Any report on a directive, by the last part of its path. */
+	report(directiveId: string, what: Report, body: unknown, token: string): Promise<Reply> {
+		const path = `/conduits/v1/directives/${encodeURIComponent(directiveId)}/${what}`;
+		return this.#transport.post(path, body, { timeoutMs: REQUEST_TIMEOUT_MS, token });
+	}
+
+	/** The renewal, or the status that says the lease is lost. Throws when there is no answer. */
+	async renew(directiveId: string, token: string, now: string): Promise<Renewal | { readonly lost: number }> {
+		const path = `/conduits/v1/directives/${encodeURIComponent(directiveId)}/heartbeat`;
+		const body = { progress: { state: "running" }, now };
+		const reply = await this.#transport.post(path, body, { timeoutMs: REQUEST_TIMEOUT_MS, token });
+		if (LOST.has(reply.status)) return { lost: reply.status };
+		mustBeGood("a directive's heartbeat", reply);
+		return reply.body as Renewal;
+	}
+}
+
+function mustBeGood(what: string, { status, body }: Reply): void {
+	if (status >= 200 && status < 300 && typeof body === "object" && body !== null) return;
+	const { error, detail } = (body ?? {}) as { error?: unknown; detail?: unknown };
+	throw agentFailures.fail("control-plane-refused", {
+		what,
+		status: String(status),
+		code: typeof error === "string" ? error : "",
+		detail: typeof detail === "string" ? detail : "no reason was given.",
+	});
+}

@@ -1,0 +1,188 @@
+import type { Logger } from "pino";
+import type { Lease } from "../api/conduits/schema.ts";
+import { delivered, type Waiting } from "./back-off.ts";
+import type { ConduitsClient } from "./conduits-client.ts";
+import type { Engine, Execution } from "./engine.ts";
+import type { FinishedLog } from "./finished-log.ts";
+import { LogUploader } from "./log-uploader.ts";
+
+export interface DirectiveRunParts {
+	readonly client: ConduitsClient;
+	readonly engine: Engine;
+	readonly finishedLog: FinishedLog;
+	readonly waiting: Waiting;
+	readonly log: Logger;
+	readonly version: string;
+	readonly heartbeatMs: number;
+	readonly maxOutputBytes: number;
+	readonly nowMs: () => number;
+	/** Aborted when the node shuts down at once. */
+	readonly shutdown: AbortSignal;
+}
+
+/** What became of a lease: its end was told, is kept on disk, is nobody's business any more, or it was never begun. */
+export type Outcome = "delivered" | "kept" | "lost" | "refused";
+
+/** One lease from `started` to `finished` (conduits section 7.6). Its end is delivered or on disk when `run` resolves. */
+export class DirectiveRun {
+	readonly lease: Lease;
+	readonly #parts: DirectiveRunParts;
+	/** Stops the work: cancelled, shutdown, or the lease is lost. */
+	readonly #stop = new AbortController();
+	#token: string;
+	#why: "canceled" | "lost" | null = null;
+
+	constructor(lease: Lease, parts: DirectiveRunParts) {
+		this.lease = lease;
+		this.#parts = parts;
+		this.#token = lease.directive_token;
+		parts.shutdown.addEventListener("abort", () => this.cancel(), { once: true });
+	}
+
+	/** Asked for by a person, or because the node goes. */
+	cancel(): void {
+		this.#why ??= "canceled";
+		this.#stop.abort();
+	}
+
+	async run(): Promise<Outcome> {
+		const { engine, log } = this.#parts;
+		const refused = await engine.refuse(this.lease);
+		if (refused !== undefined) log.warn({ directive: this.lease.directive_id, reason: refused }, "directive refused");
+		if (!(await this.#begin(refused === undefined ? engine.version : "nexusd"))) return "lost";
+		if (refused !== undefined) return this.#refuse(refused);
+		const beating = this.#beat();
+		const uploader = this.#uploader();
+		const ties = {
+			write: (stream: "stdout" | "stderr", bytes: Uint8Array) => uploader.write(stream, bytes),
+			stop: this.#stop.signal,
+		};
+		const execution = await engine.execute(this.lease, ties).catch((error: unknown) => this.#broken(error, uploader));
+		const cut = await uploader.end();
+		beating.abort();
+		if (this.#why === "lost") return "lost";
+		if (execution.receipt !== null) await this.#sendReceipt(execution);
+		return this.#finish(this.#endOf(execution, cut));
+	}
+
+	#endOf(execution: Execution, cut: Awaited<ReturnType<LogUploader["end"]>>): Readonly<Record<string, unknown>> {
+		const { status, exitCode, diff, diffTruncated, artifacts } = execution;
+		return {
+			status: this.#why === "canceled" && status !== "succeeded" ? "canceled" : status,
+			exit_code: exitCode,
+			stdout_truncated: cut.stdoutTruncated,
+			stderr_truncated: cut.stderrTruncated,
+			diff_truncated: diffTruncated === "truncated",
+			...(diff === null ? {} : { diff_base64: Buffer.from(diff).toString("base64") }),
+			artifacts_manifest: artifacts,
+			finished_at: new Date(this.#parts.nowMs()).toISOString(),
+		};
+	}
+
+	/** False when the lease is not ours any more. */
+	async #begin(sandboxVersion: string): Promise<boolean> {
+		const { client, waiting, version, nowMs, shutdown, log } = this.#parts;
+		const { directive_id } = this.lease;
+		const { net, fs } = this.lease.spec.capabilities ?? {};
+		const body = {
+			sandbox_version: sandboxVersion,
+			nexus_version: version,
+			started_at: new Date(nowMs()).toISOString(),
+			effective_capabilities_summary: { profile: this.lease.spec.sandbox_profile, net: net ?? null, fs: fs ?? null },
+		};
+		const reply = await delivered(() => client.report(directive_id, "started", body, this.#token), waiting, shutdown);
+		if (reply !== undefined && reply.status < 300) return true;
+		log.warn({ directive: directive_id, status: reply?.status ?? 0 }, "the lease was lost before the start");
+		return false;
+	}
+
+	/** Renews the lease until it is told to end; a lost lease stops the work (section 12.2, 9). */
+	#beat(): AbortController {
+		const end = new AbortController();
+		const { waiting, heartbeatMs } = this.#parts;
+		const loop = async (): Promise<void> => {
+			for (;;) {
+				await waiting.pause(heartbeatMs, end.signal);
+				if (end.signal.aborted || !(await this.#renew())) return;
+			}
+		};
+		void loop();
+		return end;
+	}
+
+	/** False when there is nothing more to renew. */
+	async #renew(): Promise<boolean> {
+		const { client, log, nowMs } = this.#parts;
+		const { directive_id: directive } = this.lease;
+		const now = new Date(nowMs()).toISOString();
+		const beat = await client.renew(directive, this.#token, now).catch((error: Error) => {
+			log.warn({ directive, problem: error.message }, "a heartbeat failed");
+		});
+		if (beat === undefined) return true;
+		if ("lost" in beat) {
+			log.warn({ directive, status: beat.lost }, "the lease is lost: the directive is stopped");
+			this.#why = "lost";
+			this.#stop.abort();
+			return false;
+		}
+		this.#token = beat.directive_token;
+		if (beat.cancel_requested) this.cancel();
+		return true;
+	}
+
+	#uploader(): LogUploader {
+		const { client, waiting, maxOutputBytes } = this.#parts;
+		const limit = this.lease.spec.limits?.max_output_bytes;
+		const stop = new AbortController();
+		this.#stop.signal.addEventListener("abort", () => this.#why === "lost" && stop.abort(), { once: true });
+		return new LogUploader({
+			send: (chunk) => client.report(this.lease.directive_id, "log_chunks", chunk, this.#token),
+			waiting,
+			maxBytes: limit !== undefined && limit > 0 ? limit : maxOutputBytes,
+			stop: stop.signal,
+		});
+	}
+
+	/** A failure of ours is told where the output is, and never looks like a success. */
+	async #broken(error: unknown, uploader: LogUploader): Promise<Execution> {
+		this.#parts.log.error({ err: error, directive: this.lease.directive_id }, "the directive could not be run");
+		const sentence = error instanceof Error ? error.message : String(error);
+		await uploader.write("stderr", Buffer.from(`[vouch] ${sentence}\n`));
+		return { status: "failed", exitCode: 125, receipt: null, diff: null, diffTruncated: "whole", artifacts: {} };
+	}
+
+	async #refuse(reason: string): Promise<Outcome> {
+		const { client, waiting, shutdown, nowMs } = this.#parts;
+		const bytes = Buffer.from(`[vouch] ${reason}\n`).toString("base64");
+		const chunk = { stream: "stderr", seq: 0, bytes, truncated: false };
+		const { directive_id: directive } = this.lease;
+		await delivered(() => client.report(directive, "log_chunks", chunk, this.#token), waiting, shutdown);
+		const finished_at = new Date(nowMs()).toISOString();
+		const outcome = await this.#finish({ status: "failed", exit_code: 125, finished_at });
+		return outcome === "delivered" ? "refused" : outcome;
+	}
+
+	async #sendReceipt({ receipt }: Execution): Promise<void> {
+		const { client, waiting, shutdown, log } = this.#parts;
+		const { directive_id: directive } = this.lease;
+		const reply = await delivered(() => client.report(directive, "receipt", receipt, this.#token), waiting, shutdown);
+		// An existing control plane has no place for it: 404. The directive is finished all the same.
+		if (reply === undefined || reply.status >= 300)
+			log.warn({ directive, status: reply?.status ?? 0 }, "the control plane did not take the receipt");
+	}
+
+	async #finish(request: Readonly<Record<string, unknown>>): Promise<Outcome> {
+		const { client, waiting, finishedLog, shutdown, nowMs, log } = this.#parts;
+		const { directive_id } = this.lease;
+		const send = () => client.report(directive_id, "finished", request, this.#token);
+		const reply = await delivered(send, waiting, shutdown);
+		if (reply === undefined) {
+			const ts = new Date(nowMs()).toISOString();
+			await finishedLog.append({ ts, directive_id, token: this.#token, request: request as Record<string, never> });
+			return "kept";
+		}
+		if (reply.status < 300) return "delivered";
+		log.warn({ directive: directive_id, status: reply.status }, "the end was refused: the lease was lost");
+		return "lost";
+	}
+}

@@ -1,0 +1,36 @@
+import type { Lease } from "../api/conduits/schema.ts";
+import type { Json } from "../core/index.ts";
+
+/** How a directive ended on this machine. */
+export interface Execution {
+	readonly status: "succeeded" | "failed" | "canceled" | "timed_out";
+	/** The command's own; 124 on timeout, 128 + N for a signal, 125 for a failure of ours. */
+	readonly exitCode: number;
+	/** Its receipt, signed by this node, whole; null when nothing ran. */
+	readonly receipt: Json | null;
+	/** Unified diff of the facility; null when there is none or it is too large. */
+	readonly diff: Uint8Array | null;
+	readonly diffTruncated: "whole" | "truncated";
+	readonly artifacts: Readonly<Record<string, Json>>;
+}
+
+/** What the engine gives and takes while a directive runs. */
+export interface ExecutionTies {
+	/** Resolves when more may come. */
+	write(stream: "stdout" | "stderr", bytes: Uint8Array): Promise<void>;
+	/** Aborted when it shall stop: asked for, or the lease is lost. */
+	readonly stop: AbortSignal;
+}
+
+/** Runs leased directives. What it will not run it refuses before anything of it happened. */
+export interface Engine {
+	/** Profiles that work here now. */
+	readonly profiles: readonly string[];
+	/** Version that `started` names, e.g. `vouch-bwrap`. */
+	readonly version: string;
+	/** Undefined when it may run; otherwise why not, for people. */
+	refuse(lease: Lease): Promise<string | undefined>;
+	execute(lease: Lease, ties: ExecutionTies): Promise<Execution>;
+	/** `capacity` of the territory's heartbeat: drivers and how they are. */
+	capacity(): Promise<Readonly<Record<string, Json>>>;
+}

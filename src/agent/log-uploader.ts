@@ -1,0 +1,117 @@
+import { isRetryable, type Waiting } from "./back-off.ts";
+import type { Reply } from "./transport.ts";
+
+type Stream = "stdout" | "stderr";
+
+/** Output is sent when so much is there, or so long after its first byte (conduits section 12.2, 5). */
+const CHUNK_BYTES = 64 * 1024;
+const FLUSH_MS = 250;
+const RETRY_MS = 1_000;
+
+export interface LogChunk {
+	readonly stream: Stream;
+	readonly seq: number;
+	readonly bytes: string;
+	readonly truncated: boolean;
+}
+
+export interface UploaderParts {
+	send(chunk: LogChunk): Promise<Reply>;
+	readonly waiting: Waiting;
+	/** Of both streams together; what is beyond is cut and said to be. */
+	readonly maxBytes: number;
+	/** Aborted when nobody wants the output any more. */
+	readonly stop: AbortSignal;
+}
+
+/**
+ * Output of one directive on its way to the control plane: in order, each chunk until it was taken, so that a control plane that is
+ * away for a while loses nothing. Who writes waits while much is under way: that is the back-pressure.
+ */
+export class LogUploader {
+	readonly #parts: UploaderParts;
+	readonly #streams: Readonly<Record<Stream, StreamState>> = { stdout: newStream(), stderr: newStream() };
+	#sentBytes = 0;
+
+	constructor(parts: UploaderParts) {
+		this.#parts = parts;
+	}
+
+	/** Resolves when more may come. */
+	async write(stream: Stream, bytes: Uint8Array): Promise<void> {
+		const state = this.#streams[stream];
+		const kept = bytes.subarray(0, Math.max(0, this.#parts.maxBytes - this.#sentBytes));
+		this.#sentBytes += kept.length;
+		if (kept.length > 0) state.waiting.push(Buffer.from(kept));
+		state.waitingBytes += kept.length;
+		if (kept.length < bytes.length && !state.isTruncated) {
+			state.isTruncated = true;
+			state.mustSayTruncated = true;
+		}
+		if (state.waitingBytes >= CHUNK_BYTES) await this.#flush(stream);
+		else if (state.timer === undefined && (kept.length > 0 || state.mustSayTruncated))
+			state.timer = setTimeout(() => void this.#flush(stream), FLUSH_MS);
+	}
+
+	/** Sends what is left. Resolves when all of it was taken, or nobody wants it. */
+	async end(): Promise<{ readonly stdoutTruncated: boolean; readonly stderrTruncated: boolean }> {
+		await Promise.all([this.#flush("stdout"), this.#flush("stderr")]);
+		return { stdoutTruncated: this.#streams.stdout.isTruncated, stderrTruncated: this.#streams.stderr.isTruncated };
+	}
+
+	#flush(stream: Stream): Promise<void> {
+		const state = this.#streams[stream];
+		clearTimeout(state.timer);
+		state.timer = undefined;
+		const bytes = Buffer.concat(state.waiting);
+		state.waiting = [];
+		state.waitingBytes = 0;
+		const end = state.mustSayTruncated ? "cut" : "whole";
+		state.mustSayTruncated = false;
+		if (bytes.length > 0 || end === "cut") state.turn = state.turn.then(() => this.#sendAll(stream, bytes, end));
+		return state.turn;
+	}
+
+	async #sendAll(stream: Stream, bytes: Buffer, end: "cut" | "whole"): Promise<void> {
+		const state = this.#streams[stream];
+		let offset = 0;
+		do {
+			const part = bytes.subarray(offset, offset + CHUNK_BYTES);
+			offset += part.length;
+			const truncated = end === "cut" && offset >= bytes.length;
+			await this.#sendOne({ stream, seq: state.nextSeq++, bytes: part.toString("base64"), truncated });
+		} while (offset < bytes.length);
+	}
+
+	/** Until it is taken: the same sequence number is stored once, however often it comes. */
+	async #sendOne(chunk: LogChunk): Promise<void> {
+		const { send, waiting, stop } = this.#parts;
+		while (!stop.aborted) {
+			const reply = await send(chunk).catch(() => undefined);
+			if (reply !== undefined && !isRetryable(reply.status)) return;
+			await waiting.pause((reply?.retryAfterSeconds ?? 0) * 1000 || RETRY_MS, stop);
+		}
+	}
+}
+
+interface StreamState {
+	waiting: Buffer[];
+	waitingBytes: number;
+	nextSeq: number;
+	isTruncated: boolean;
+	mustSayTruncated: boolean;
+	timer: NodeJS.Timeout | undefined;
+	turn: Promise<void>;
+}
+
+function newStream(): StreamState {
+	return {
+		waiting: [],
+		waitingBytes: 0,
+		nextSeq: 0,
+		isTruncated: false,
+		mustSayTruncated: false,
+		timer: undefined,
+		turn: Promise.resolve(),
+	};
+}

@@ -1,0 +1,181 @@
+import type { Logger } from "pino";
+import { CircuitBreaker, delivered, type Waiting } from "./back-off.ts";
+import type { ConduitsClient } from "./conduits-client.ts";
+import { DirectiveRun, type DirectiveRunParts } from "./directive-run.ts";
+import type { UndeliveredReport } from "./finished-log.ts";
+
+export interface NodeSettings {
+	/** Directives at once. */
+	readonly maxConcurrent: number;
+	readonly retryBackOffMs: number;
+	readonly territoryHeartbeatMs: number;
+	readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface NodeParts extends Omit<DirectiveRunParts, "shutdown"> {
+	readonly client: ConduitsClient;
+	readonly waiting: Waiting;
+	readonly log: Logger;
+	readonly settings: NodeSettings;
+	/** Told of what happens, for metrics. */
+	readonly noted: (event: NodeEvent) => void;
+}
+
+export type NodeEvent =
+	| { readonly kind: "poll"; readonly result: "ok" | "empty" | "error" }
+	| { readonly kind: "directive"; readonly outcome: string; readonly seconds: number };
+
+const LONGEST_RETRY_AFTER_MS = 300_000;
+
+/** The daemon of a territory: it polls, runs what it is leased, and reports; it loses no end that it has seen. */
+export class Node {
+	readonly #parts: NodeParts;
+	readonly #breaker = new CircuitBreaker();
+	readonly #running = new Map<string, DirectiveRun>();
+	readonly #endings = new Map<string, Promise<void>>();
+	/** No further leases. */
+	readonly #drain = new AbortController();
+	/** What runs is stopped. */
+	readonly #shutdown = new AbortController();
+	#nudge: (() => void) | undefined;
+
+	constructor(parts: NodeParts) {
+		this.#parts = parts;
+	}
+
+	get runningCount(): number {
+		return this.#running.size;
+	}
+
+	/** Runs until `drain` or `stop`; resolves when nothing of it is left. */
+	async run(): Promise<void> {
+		await this.#replay();
+		const beating = this.#beatTerritory();
+		while (!this.#drain.signal.aborted) await this.#round();
+		await Promise.all(this.#endings.values());
+		this.#shutdown.abort();
+		await beating;
+	}
+
+	/** Takes no more and waits for what runs. */
+	drain(): void {
+		this.#drain.abort();
+		this.#nudge?.();
+	}
+
+	/** Takes no more and stops what runs; its end is reported or kept. */
+	stop(): void {
+		this.drain();
+		for (const run of this.#running.values()) run.cancel();
+	}
+
+	/** Something may be there to lease: look now. */
+	wake(): void {
+		this.#nudge?.();
+	}
+
+	cancel(directiveId: string): void {
+		this.#running.get(directiveId)?.cancel();
+	}
+
+	async #round(): Promise<void> {
+		const { settings } = this.#parts;
+		const free = settings.maxConcurrent - this.#running.size;
+		if (free < 1) return this.#rest(settings.retryBackOffMs);
+		if (this.#breaker.waitMs > 0) await this.#rest(this.#breaker.waitMs);
+		if (this.#drain.signal.aborted) return;
+		const restMs = await this.#poll(free);
+		if (restMs > 0) await this.#rest(restMs);
+	}
+
+	/** How long to rest before the next poll. */
+	async #poll(free: number): Promise<number> {
+		const { client, engine, noted, log, settings } = this.#parts;
+		try {
+			const { leases, retryAfterSeconds } = await client.poll(engine.profiles, free, this.#drain.signal);
+			this.#breaker.succeeded();
+			noted({ kind: "poll", result: leases.length > 0 ? "ok" : "empty" });
+			for (const lease of leases) {
+				this.#begin(new DirectiveRun(lease, { ...this.#parts, shutdown: this.#shutdown.signal }));
+			}
+			if (leases.length > 0) return 0;
+			const toldMs = Math.min(retryAfterSeconds * 1000, LONGEST_RETRY_AFTER_MS);
+			return toldMs > 0 ? toldMs : settings.retryBackOffMs;
+		} catch (error) {
+			if (this.#drain.signal.aborted) return 0;
+			this.#breaker.failed();
+			noted({ kind: "poll", result: "error" });
+			log.warn({ problem: (error as Error).message }, "a poll failed");
+			return settings.retryBackOffMs;
+		}
+	}
+
+	#begin(run: DirectiveRun): void {
+		const { directive_id: id } = run.lease;
+		if (this.#running.has(id)) return;
+		this.#running.set(id, run);
+		const { log, noted, nowMs } = this.#parts;
+		const startedMs = nowMs();
+		const ending = run
+			.run()
+			.catch((error: unknown) => {
+				log.error({ err: error, directive: id }, "a directive's run broke");
+				return "broken" as const;
+			})
+			.then((outcome) => {
+				this.#running.delete(id);
+				this.#endings.delete(id);
+				noted({ kind: "directive", outcome, seconds: (nowMs() - startedMs) / 1000 });
+				this.wake();
+			});
+		this.#endings.set(id, ending);
+	}
+
+	/** Rests, unless there is a reason to look now. */
+	async #rest(durationMs: number): Promise<void> {
+		const nudged = new AbortController();
+		this.#nudge = () => nudged.abort();
+		await this.#parts.waiting.pause(durationMs, AbortSignal.any([nudged.signal, this.#drain.signal]));
+		this.#nudge = undefined;
+	}
+
+	/** Ends that were not delivered before: delivered now, or kept for the next start. What is refused for good is done with. */
+	async #replay(): Promise<void> {
+		const { client, finishedLog, waiting, nowMs, log } = this.#parts;
+		const kept: UndeliveredReport[] = [];
+		const all = await finishedLog.read(nowMs());
+		for (const report of all) {
+			const { directive_id: id, token, request } = report;
+			const send = () => client.report(id, "finished", request, token);
+			const reply = await delivered(send, waiting, this.#drain.signal);
+			if (reply === undefined) kept.push(report);
+			else log.info({ directive: id, status: reply.status }, "an end from before was reported");
+		}
+		if (all.length > 0) await finishedLog.replace(kept);
+	}
+
+	async #beatTerritory(): Promise<void> {
+		const { waiting, settings, log } = this.#parts;
+		while (!this.#shutdown.signal.aborted) {
+			const toldSeconds = await this.#beat().catch((error: Error) => {
+				log.warn({ problem: error.message }, "the territory's heartbeat failed");
+				return null;
+			});
+			const restMs = toldSeconds === null ? settings.territoryHeartbeatMs : toldSeconds * 1000;
+			await waiting.pause(Math.min(restMs, settings.territoryHeartbeatMs), this.#shutdown.signal);
+		}
+	}
+
+	async #beat(): Promise<number | null> {
+		const { client, engine, settings, version } = this.#parts;
+		const running = [...this.#running.keys()];
+		const capacity = { ...(await engine.capacity()), max_concurrent: settings.maxConcurrent };
+		return client.heartbeat({
+			nexus_version: version,
+			labels: settings.labels,
+			capacity: capacity as never,
+			runtime_status: { running_directives: running.length, directive_ids: running },
+			running_directives_count: running.length,
+		});
+	}
+}
