@@ -15,7 +15,7 @@ export interface Operand {
 	readonly name: string;
 	readonly summary: string;
 	readonly presence: "required" | "optional" | "one-or-more";
-	readonly completes: "file" | "run" | "nothing";
+	readonly completes: "file" | "run" | "image" | "nothing";
 	/** Fixed values, offered by completion and checked on the way in. */
 	readonly choices?: readonly string[];
 }
@@ -29,7 +29,7 @@ export interface Flag {
 	readonly summary: string;
 	/** Fixed values, offered by completion and checked on the way in. */
 	readonly choices?: readonly string[];
-	readonly completes?: "file" | "directory";
+	readonly completes?: "file" | "directory" | "image";
 }
 
 export interface Example {

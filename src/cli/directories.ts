@@ -23,3 +23,8 @@ export function directoriesFrom(environment: NodeJS.ProcessEnv, userId: number):
 		runtime: join(pick("XDG_RUNTIME_DIR", join(tmpdir(), `vouch-${userId}`)), "vouch"),
 	};
 }
+
+/** The image store's folder. */
+export function imageDirectory({ data }: Pick<Directories, "data">): string {
+	return join(data, "images");
+}

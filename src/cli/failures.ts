@@ -1,6 +1,12 @@
 import { defineFailures } from "../core/index.ts";
 
 export const { table, failure, fail } = defineFailures({
+	"cli.settings-invalid": {
+		audience: "operator",
+		retry: "never",
+		status: 400,
+		sentence: "Reading the settings: {problems}. Nothing was started.",
+	},
 	"cli.usage": {
 		audience: "caller",
 		retry: "never",
@@ -94,5 +100,24 @@ export const { table, failure, fail } = defineFailures({
 		retry: "never",
 		status: 404,
 		sentence: "Reading the output of run {run}: it was not kept. The receipt still holds its digest.",
+	},
+	"cli.image-not-found": {
+		audience: "caller",
+		retry: "never",
+		status: 404,
+		sentence:
+			"Looking up the image {image}: there is none by that name or digest. `vouch image ls` lists those there are.",
+	},
+	"cli.create-exists": {
+		audience: "caller",
+		retry: "never",
+		status: 409,
+		sentence: "Creating {path}: there is something by that name already. Choose another name, or remove it.",
+	},
+	"cli.create-failed": {
+		audience: "operator",
+		retry: "unknown",
+		status: 500,
+		sentence: "Creating {path}: {reason}. Nothing was left there; mend that and try again.",
 	},
 });

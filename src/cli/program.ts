@@ -53,6 +53,7 @@ function addRow(program: Command, row: CommandRow, onAction: (code: number) => v
 function groupOf(parent: Command, word: string): Command {
 	const found = parent.commands.find((command) => command.name() === word);
 	const about: Readonly<Record<string, string>> = {
+		image: "verifiable images of machines",
 		journal: "the append-only log of receipts",
 		key: "this node's signing key",
 		policy: "what runs may do",

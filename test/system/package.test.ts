@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test, { after, type TestContext } from "node:test";
@@ -43,6 +43,9 @@ test("the package installs globally and works without this tree", (context) => {
 	const doctor = run([vouch, "doctor"], stranger);
 	assert.ok(doctor.status === 0 || doctor.status === 1, doctor.stderr);
 	assert.match(doctor.stdout, /bwrap/);
+	const created = run([vouch, "create", "hello", "--template", "c"], stranger);
+	assert.equal(created.status, 0, created.stderr);
+	assert.ok(existsSync(join(directory, "hello/Dockerfile")), "the package brings no templates");
 	const refused = run([vouch, "rnu"], stranger);
 	assert.equal(refused.status, 125);
 	assert.match(refused.stderr, /run/);

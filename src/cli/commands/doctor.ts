@@ -1,8 +1,9 @@
 import { statfsSync } from "node:fs";
 import { formatBytes } from "../../core/index.ts";
 import { virtualisationWorks } from "../../host/index.ts";
-import { type Check, drivers } from "../../runtime/index.ts";
+import { type Check, drivers, type ImageRoot } from "../../runtime/index.ts";
 import type { Action } from "../command.ts";
+import { imageDirectory } from "../directories.ts";
 import { type Parts, realParts } from "../run/parts.ts";
 import { paint, printJson, table } from "../screen.ts";
 
@@ -22,10 +23,20 @@ export const doctorAction: Action = async ({ flags }) => {
 	return works ? 0 : 1;
 };
 
+/** Any image of this machine's platform: whether its hardware runs guests is tried with a real kernel. */
+async function someImage({ directories }: Parts): Promise<ImageRoot | undefined> {
+	const { machinePlatform, openImageStore } = await import("../../image/index.ts");
+	const store = openImageStore(imageDirectory(directories));
+	const found = (await store.list()).find(({ platform }) => platform === machinePlatform());
+	const stored = found === undefined ? undefined : await store.resolve(found.digest);
+	return stored === undefined ? undefined : { kind: "image", ...stored };
+}
+
 async function driverSections(parts: Parts): Promise<readonly Section[]> {
 	const shown = drivers.filter((driver) => driver.name !== "fake");
+	parts.offerImage(await someImage(parts));
 	return Promise.all(
-		shown.map(async (driver) => ({ title: driver.name, checks: driver.explain(await driver.probe(parts.host)) })),
+		shown.map(async (driver) => ({ title: driver.name, checks: driver.explain(await parts.measured.of(driver)) })),
 	);
 }
 

@@ -5,15 +5,22 @@ const isolationFlags: readonly Flag[] = [
 	{
 		name: "--isolation",
 		value: "DRIVER",
-		choices: ["strongest", "bwrap", "container", "host"],
-		summary: "how to isolate; strongest (the default) takes the best this machine keeps at native speed",
+		choices: ["strongest", "vm", "bwrap", "container", "qemu", "firecracker", "host"],
+		summary:
+			"how to isolate; strongest (the default) takes the best at native speed; vm a kernel of its own, emulated if need be",
 	},
 	{ name: "--accept-no-isolation", summary: "say that --isolation host protects nothing, and run all the same" },
 	{
 		name: "--image",
 		value: "ROOT",
 		completes: "file",
-		summary: "root file system: folder, tar, OCI layout or local registry reference",
+		summary: "an image by name, or a root: folder, tar, OCI layout or local registry reference",
+	},
+	{
+		name: "--machine",
+		value: "KIND",
+		choices: ["microvm", "q35"],
+		summary: "which machine QEMU makes; microvm (the default where it can) has the least in it",
 	},
 	{
 		name: "--demand",
@@ -131,6 +138,10 @@ The exit code is the command's own; Vouch's own failures exit 125, a timeout 124
 		{
 			command: "vouch run --isolation container --image ./rootfs -- python3 job.py",
 			says: "In a container, on a root file system of your own:",
+		},
+		{
+			command: "vouch run --isolation vm --image app -- /bin/app --flag",
+			says: "In a virtual machine with a verified root:",
 		},
 		{ command: "vouch run --timeout 10m --memory 2G --processes 200 -- make -j4", says: "With limits:" },
 		{

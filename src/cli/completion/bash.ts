@@ -1,5 +1,5 @@
 import type { CommandRow, Flag } from "../command.ts";
-import { groupsOf, quote, RUN_IDS, wordsAfter, wrapsCommand } from "./words.ts";
+import { groupsOf, IMAGE_NAMES, quote, RUN_IDS, wordsAfter, wrapsCommand } from "./words.ts";
 
 /**
  * Knows the command, walks to the cursor over flags and their values, and then completes a value, a flag or an operand. Readline
@@ -41,6 +41,7 @@ ${rows.map(bashCommand).join("\n")}
   case $cur in -*) _vouch_words "$flags --help"; return ;; esac
   case $operand in
     run) _vouch_words "$(${RUN_IDS})" ;;
+    image) _vouch_words "$(${IMAGE_NAMES})"; compopt -o default ;;
     file) compopt -o default ;;
     *) _vouch_words "$operand" ;;
   esac
@@ -81,5 +82,6 @@ function bashValue(row: CommandRow, flag: Flag): readonly string[] {
 	const pattern = `    ${quote(`${row.path.join(" ")} ${flag.name}`)})`;
 	if (flag.choices !== undefined) return [`${pattern} _vouch_words ${quote(flag.choices.join(" "))} ;;`];
 	if (flag.completes === undefined) return [];
+	if (flag.completes === "image") return [`${pattern} _vouch_words "$(${IMAGE_NAMES})"; compopt -o default ;;`];
 	return [`${pattern} compopt -o ${flag.completes === "file" ? "default" : "dirnames"} ;;`];
 }

@@ -15,7 +15,12 @@ before(() => {
 	directory = mkdtempSync(join(tmpdir(), "vouch-completion-"));
 	for (const shell of shells) writeFileSync(join(directory, `vouch.${shell}`), completionScript(shell, rows));
 	mkdirSync(join(directory, "bin"));
-	writeFileSync(join(directory, "bin/vouch"), `#!/bin/sh\n[ "$1 $2" = "runs --ids" ] && echo ${RUN}\n`);
+	writeFileSync(
+		join(directory, "bin/vouch"),
+		`#!/bin/sh
+case "$*" in "runs --ids") echo ${RUN} ;; "image ls --names") printf 'app\\ntools\\n' ;; *) exit 1 ;; esac
+`,
+	);
 	chmodSync(join(directory, "bin/vouch"), 0o755);
 	mkdirSync(join(directory, "here"));
 	mkdirSync(join(directory, "here/results"));
@@ -126,6 +131,10 @@ const COMMON: readonly Expected[] = [
 	{ line: "vouch show ", has: [RUN] },
 	{ line: "vouch logs 01", has: [RUN] },
 	{ line: "vouch completion ", has: ["bash", "zsh", "fish"] },
+	{ line: "vouch image ", has: ["build", "ls", "push", "pull", "verify"], hasNot: ["run", "app"] },
+	{ line: "vouch image inspect ", has: ["app", "tools"], hasNot: ["build"] },
+	{ line: "vouch image build --format ", has: ["erofs", "squashfs"], hasNot: ["app"] },
+	{ line: "vouch create hello --template ", has: ["python", "node", "go", "rust", "c"] },
 ];
 
 function check(offers: readonly string[], { line, has, hasNot = [] }: Expected): void {
@@ -146,6 +155,8 @@ for (const expected of [
 	{ line: "vouch run --allow x --net none ls -", has: ["<default>"], hasNot: ["--allow"] },
 	{ line: "vouch run --allow x -", has: ["--net"] },
 	{ line: "vouch run --timeout ", has: [], hasNot: ["--allow", "<default>"] },
+	{ line: "vouch image diff app t", has: ["tools"], hasNot: ["app"] },
+	{ line: "vouch image export app ./", has: ["<default>"], hasNot: ["app"] },
 ]) {
 	test(`bash: ${expected.line}`, { skip: absent("bash") }, () => check(bashOffers(expected.line), expected));
 }

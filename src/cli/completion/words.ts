@@ -3,6 +3,9 @@ import type { CommandRow } from "../command.ts";
 /** Prints ids alone, one a line. */
 export const RUN_IDS = "vouch runs --ids 2>/dev/null";
 
+/** Prints names of images alone, one a line. */
+export const IMAGE_NAMES = "vouch image ls --names 2>/dev/null";
+
 export interface Word {
 	readonly word: string;
 	readonly summary: string;

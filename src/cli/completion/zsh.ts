@@ -1,5 +1,5 @@
 import type { CommandRow, Flag, Operand } from "../command.ts";
-import { groupsOf, quote, RUN_IDS, type Word, wordsAfter, wrapsCommand } from "./words.ts";
+import { groupsOf, IMAGE_NAMES, quote, RUN_IDS, type Word, wordsAfter, wrapsCommand } from "./words.ts";
 
 export function zshScript(rows: readonly CommandRow[]): string {
 	return `#compdef vouch
@@ -24,6 +24,9 @@ ${rows.map(zshCommand).join("\n")}
 if [[ $funcstack[1] == _vouch ]]; then _vouch "$@"; else compdef _vouch vouch; fi
 `;
 }
+
+/** Names, and files besides: an image is also what a folder or an archive holds. */
+const IMAGES = `{compadd -- $(${IMAGE_NAMES}); _files}`;
 
 function described(words: readonly Word[]): string {
 	return words.map(({ word, summary }) => quote(`${word}:${summary}`)).join(" ");
@@ -51,6 +54,7 @@ function plain(text: string): string {
 
 function zshValues(flag: Flag): string {
 	if (flag.choices !== undefined) return `(${flag.choices.join(" ")})`;
+	if (flag.completes === "image") return IMAGES;
 	if (flag.completes === "directory") return "_files -/";
 	return flag.completes === "file" ? "_files" : " ";
 }
@@ -59,7 +63,7 @@ function zshOperand(operand: Operand): string {
 	if (operand.presence === "one-or-more") return quote(`*::${operand.name}:_normal`);
 	const action =
 		operand.choices === undefined
-			? { file: "_files", run: `{compadd -- $(${RUN_IDS})}`, nothing: " " }[operand.completes]
+			? { file: "_files", run: `{compadd -- $(${RUN_IDS})}`, image: IMAGES, nothing: " " }[operand.completes]
 			: `(${operand.choices.join(" ")})`;
 	return quote(`:${operand.name}:${action}`);
 }

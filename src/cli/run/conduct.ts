@@ -23,6 +23,8 @@ import { upstreamProxyOf } from "./upstream.ts";
 /** One run from request to receipt. Whatever happens, nothing of it is left running and its private folder is gone. */
 export async function conduct(request: RunRequest, parts: Parts): Promise<RunOutcome> {
 	await recoverInterrupted(parts);
+	// Looked at before anything runs: a command whose receipt can't be signed and journaled must not run at all.
+	parts.journal().checkpoint();
 	const runId = newId<RunId>(parts.clock.nowMs());
 	const runDirectory = privateDirectory(join(parts.directories.runtime, runId));
 	try {
@@ -56,8 +58,6 @@ async function runAndMeasure(
 ): Promise<Finished> {
 	const source = prepared.workload.workspace?.source ?? null;
 	const scan = async (): Promise<TreeSnapshot | null> => (source === null ? null : await scanWorkspace(source, parts));
-	// Looked at before anything runs: a command whose receipt can't be signed and journaled must not run at all.
-	parts.journal().checkpoint();
 	let run: Supervised | undefined;
 	const gate = await openGate({
 		rules: prepared.rules,

@@ -41,7 +41,7 @@ async function diffInSandbox(diff: DiffPlan, source: string, parts: Parts): Prom
 	const runId = newId<RunId>(parts.clock.nowMs());
 	const runDirectory = privateDirectory(join(parts.directories.runtime, runId));
 	try {
-		const choice = await chooseDriver(planRequestOf(diff, source, runId, runDirectory), null, parts.measured);
+		const choice = await chooseDriver(planRequestOf(diff, source, runId, runDirectory, parts), null, parts.measured);
 		if (choice.kind === "unmet") return null;
 		const run = await choice.driver.start(choice.plan, { environment: diff.environment }, parts.host);
 		const timer = setTimeout(() => run.kill(), DIFF_TIMEOUT_MS);
@@ -57,7 +57,7 @@ async function diffInSandbox(diff: DiffPlan, source: string, parts: Parts): Prom
 }
 
 /** No gate listens on its socket: whatever the diff tried to reach, nobody would carry it. */
-function planRequestOf(diff: DiffPlan, source: string, runId: RunId, runDirectory: string): PlanRequest {
+function planRequestOf(diff: DiffPlan, source: string, runId: RunId, runDirectory: string, parts: Parts): PlanRequest {
 	const workload: Workload = {
 		schema: "vouch.workload/v1",
 		root: { kind: "host" },
@@ -79,6 +79,10 @@ function planRequestOf(diff: DiffPlan, source: string, runId: RunId, runDirector
 		root: null,
 		gateSocket: join(runDirectory, "gate.sock"),
 		loopbackListeners: [],
+		cacheDirectory: parts.directories.cache,
 		acceptNoIsolation: "not-accepted",
+		emulation: "not-accepted",
+		machine: null,
+		exposedFiles: [],
 	};
 }

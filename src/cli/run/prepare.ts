@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, relative } from "node:path";
 import { digestOfJson, type Failure, type Json, type RunId } from "../../core/index.ts";
 import { type CompiledRules, compileRules, loopbackListenersOf } from "../../egress/index.ts";
@@ -6,13 +7,23 @@ import type { Approval, Decision } from "../../governance/schema.ts";
 import {
 	chooseDriver,
 	type Driver,
-	isolatingDrivers,
+	drivers,
+	findRoot,
 	type LaunchPlan,
+	machineDrivers,
 	type PlanRequest,
 	type PreparedRoot,
-	prepareRoot,
+	type RootChoice,
 } from "../../runtime/index.ts";
-import { type DriverName, type Limits, NO_LIMITS, type Workload, workloadSchema } from "../../runtime/schema.ts";
+import {
+	type DriverName,
+	type Guarantee,
+	type Limits,
+	NO_LIMITS,
+	type Workload,
+	workloadSchema,
+} from "../../runtime/schema.ts";
+import { imageDirectory } from "../directories.ts";
 import { fail } from "../failures.ts";
 import { approvalsFor } from "./approval.ts";
 import type { Parts } from "./parts.ts";
@@ -53,40 +64,53 @@ export async function prepare(
 	if (loopbackListeners.length > MAX_LOOPBACK_LISTENERS)
 		throw fail("cli.rules-invalid", { problems: TOO_MANY_LOOPBACK });
 	const gateSocket = join(runDirectory, "gate.sock");
-	const planRequestFor = (workload: Workload): PlanRequest => ({
+	const planRequestFor: Asking["planRequestFor"] = (workload, prepared) => ({
 		runId,
 		workload,
 		runDirectory,
-		root,
+		cacheDirectory: parts.directories.cache,
+		root: prepared,
 		gateSocket,
 		loopbackListeners,
 		acceptNoIsolation: request.acceptNoIsolation,
+		// Whoever names it, or asks for a machine, has asked for what it takes.
+		emulation: request.driver === null ? "not-accepted" : "accepted",
+		machine: request.machine,
+		exposedFiles: request.exposed.filter((path) => statSync(path).isFile()),
 	});
-	const asked = checked(workloadOf(request, root, policies));
-	const chosen = await choose(asked, request.driver, policies, planRequestFor, parts);
+	const chosen = await choose({ asked: workloadOf(request, policies), request, root, policies, planRequestFor }, parts);
 	const approvals = await settle(chosen.decision, chosen.workload, runId, parts);
 	return { runId, ...chosen, approvals, rules, gateSocket };
 }
 
 type Chosen = Pick<PreparedRun, "driver" | "plan" | "workload" | "decision">;
 
+interface Asking {
+	readonly asked: Omit<Workload, "root">;
+	readonly request: RunRequest;
+	readonly root: RootChoice | null;
+	readonly policies: readonly Policy[];
+	readonly planRequestFor: (workload: Workload, root: PreparedRoot | null) => PlanRequest;
+}
+
 /**
  * The strongest driver that keeps what is demanded and that the policies don't deny. The driver is part of what is decided and
- * approved, so each candidate's workload names it. When every one is denied, the strongest one's denial is what counts.
+ * approved, so each candidate's workload names it, and the root in the shape that it takes. When every one is denied, the
+ * strongest one's denial is what counts.
  */
-async function choose(
-	asked: Workload,
-	wanted: DriverName | null,
-	policies: readonly Policy[],
-	planRequestFor: (workload: Workload) => PlanRequest,
-	parts: Parts,
-): Promise<Chosen> {
-	const names = wanted === null ? isolatingDrivers : [wanted];
+async function choose(asking: Asking, parts: Parts): Promise<Chosen> {
+	const { request, policies, planRequestFor } = asking;
 	const unmet: Failure[] = [];
 	let denied: Chosen | undefined;
-	for (const name of names) {
-		const workload: Workload = { ...asked, isolation: name };
-		const choice = await chooseDriver(planRequestFor(workload), name, parts.measured);
+	for (const name of candidatesFor(request, asking.root)) {
+		const root = await rootFor(name, asking.root, parts);
+		const reference = request.image ?? "";
+		const workload = checked({
+			...asking.asked,
+			root: root === null ? { kind: "host" } : { kind: "image", reference, digest: root.digest },
+			isolation: name,
+		});
+		const choice = await chooseDriver(planRequestFor(workload, root), name, parts.measured);
 		if (choice.kind === "unmet") {
 			unmet.push(...choice.reasons);
 			continue;
@@ -97,6 +121,29 @@ async function choose(
 	}
 	if (denied !== undefined) return denied;
 	throw fail("cli.no-driver", { problems: sentences(unmet) });
+}
+
+/** Without a name: those that take the root as it is, or unpacked. Nothing is built for a driver that nobody asked for. */
+function candidatesFor({ driver: wanted }: RunRequest, root: RootChoice | null): readonly DriverName[] {
+	if (wanted === "vm") return machineDrivers;
+	if (wanted !== null) return [wanted];
+	const shapes = root === null ? ["host"] : root.native === "image" ? ["image", "folder"] : ["folder"];
+	return drivers
+		.filter(({ strength, roots }) => strength > 0 && roots.some((shape) => shapes.includes(shape)))
+		.map(({ name }) => name);
+}
+
+async function rootFor(name: DriverName, root: RootChoice | null, parts: Parts): Promise<PreparedRoot | null> {
+	const taken = drivers.find((driver) => driver.name === name)?.roots ?? [];
+	if (root === null) {
+		parts.offerImage(undefined);
+		return null;
+	}
+	const prepared = await root.prepare(
+		taken.includes(root.native) ? root.native : taken.includes("image") ? "image" : "folder",
+	);
+	parts.offerImage(prepared.kind === "image" ? prepared : undefined);
+	return prepared;
 }
 
 /** Keys, journal and caches of Vouch must not be shown to what it runs: it could sign, forget and forge. */
@@ -126,9 +173,14 @@ async function readPolicies(request: RunRequest): Promise<readonly Policy[]> {
 	return Promise.all(readings);
 }
 
-function rootOf(request: RunRequest, parts: Parts): Promise<PreparedRoot> | null {
+async function rootOf(request: RunRequest, parts: Parts): Promise<RootChoice | null> {
 	if (request.image === null) return null;
-	return prepareRoot(request.image, { cacheDirectory: parts.directories.cache, host: parts.host });
+	const { cache: cacheDirectory } = parts.directories;
+	const progress = (line: string): void => {
+		if (request.show === "report") process.stderr.write(`vouch: ${line}\n`);
+	};
+	const options = { cacheDirectory, imageDirectory: imageDirectory(parts.directories), host: parts.host, progress };
+	return findRoot(request.image, options);
 }
 
 function compiledRules(request: RunRequest): CompiledRules {
@@ -137,14 +189,10 @@ function compiledRules(request: RunRequest): CompiledRules {
 	throw fail("cli.rules-invalid", { problems: sentences(compiled.reasons) });
 }
 
-function workloadOf(request: RunRequest, root: PreparedRoot | null, policies: readonly Policy[]): Workload {
+function workloadOf(request: RunRequest, policies: readonly Policy[]): Omit<Workload, "root"> {
 	const { workspace } = request;
 	return {
 		schema: "vouch.workload/v1",
-		root:
-			root === null || request.image === null
-				? { kind: "host" }
-				: { kind: "image", reference: request.image, digest: root.digest },
 		argv: [...request.argv],
 		workingDirectory: request.workingDirectory,
 		environment: Object.keys(request.environment).sort(),
@@ -153,7 +201,9 @@ function workloadOf(request: RunRequest, root: PreparedRoot | null, policies: re
 		exposed: [...request.exposed],
 		network: request.network,
 		limits: withDefaults(applyPolicyDefaults(request.limits, policies)),
-		demands: [...request.demands],
+		demands: [
+			...new Set<Guarantee>([...request.demands, ...(request.driver === "vm" ? ["separate-kernel" as const] : [])]),
+		],
 		isolation: null,
 	};
 }

@@ -12,6 +12,8 @@ type Program = Programs[number];
 const TRUSTED: Readonly<Partial<Record<DriverName, readonly string[]>>> = {
 	bwrap: ["bwrap", "ip", "nft"],
 	container: ["podman", "crun", "ip", "nft"],
+	qemu: ["bwrap", "setpriv"],
+	firecracker: ["firecracker", "jailer"],
 };
 
 /** Larger programs are named by version alone: digesting them would cost more than starting them. */

@@ -3,6 +3,7 @@ import { hostname, release } from "node:os";
 import { digestOf } from "../../core/index.ts";
 import { type ReceiptParts, type ReceiptSubject, sealReceipt } from "../../evidence/index.ts";
 import type { ReceiptPredicate, RunResult } from "../../evidence/schema.ts";
+import type { LaunchPlan } from "../../runtime/index.ts";
 import type { Observed } from "./observe.ts";
 import type { Finished, Ledger } from "./outcome.ts";
 import type { Parts } from "./parts.ts";
@@ -36,7 +37,7 @@ function partsOf(finished: Finished, keyId: ReceiptPredicate["node"]["keyId"]): 
 		runId: prepared.runId,
 		workload,
 		launchPlan,
-		image: workload.root.kind === "image" ? { digest: workload.root.digest, verityRoot: null } : null,
+		image: workload.root.kind === "image" ? { digest: workload.root.digest, verityRoot: verityRootOf(plan) } : null,
 		inputs: { workspaceBefore: before?.digest ?? null, stdin: observed.stdin },
 		decision,
 		approvals: [...prepared.approvals],
@@ -48,6 +49,19 @@ function partsOf(finished: Finished, keyId: ReceiptPredicate["node"]["keyId"]): 
 		node: { name: hostname(), keyId, programs: finished.programs, kernel: release() },
 		evidence: [],
 	};
+}
+
+/** What the machine did wrong comes first. */
+function notesOf(ending: Observed["ending"]): Pick<RunResult, "notes"> {
+	const failure = ending.cause === "guest-failed" && ending.message !== null ? [ending.message] : [];
+	const notes = [...failure, ...(ending.notes ?? [])].slice(0, 1000).map((note) => note.slice(0, 1000));
+	return notes.length === 0 ? {} : { notes };
+}
+
+/** Of drivers that verify the root at every read. */
+function verityRootOf(plan: LaunchPlan): string | null {
+	const { image } = plan as { readonly image?: { readonly verityRoot?: string } };
+	return plan.guarantees.kept.includes("verified-root") ? (image?.verityRoot ?? null) : null;
 }
 
 /** The first cause that holds names the ending: a run that sent unexplained bytes has failed whatever its exit code. */
@@ -63,11 +77,13 @@ function resultOf(observed: Observed, ledger: Ledger): RunResult {
 		stdoutBytes: stdout.bytes,
 		stderrBytes: stderr.bytes,
 		outputTruncated: stdout.truncated || stderr.truncated,
+		...notesOf(ending),
 	};
 }
 
 function reasonOf({ ending, stopped }: Observed, ledger: Ledger): RunResult["reason"] {
 	if (ledger.summary.reconciliation.verdict === "unaccounted-egress") return "unaccounted-egress";
+	if (ending.cause === "guest-failed") return ending.reason ?? "guest-lost";
 	if (stopped !== null) return stopped;
 	if (ending.cause === "disk-write-limit" || ending.cause === "out-of-memory") return ending.cause;
 	return ending.signal === null ? "exited" : "signaled";

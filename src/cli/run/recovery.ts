@@ -15,7 +15,7 @@ export async function recoverInterrupted(parts: Parts): Promise<void> {
 		const record = runId.success ? parts.records.read(runId.data) : undefined;
 		if (record === undefined || isOwnerAlive(record)) continue;
 		const driver = drivers.find((known) => known.name === record.driver);
-		await driver?.recover(record.runId, parts.host);
+		await driver?.recover(record.runId, parts.host, { cacheDirectory: parts.directories.cache });
 		rmSync(join(parts.directories.runtime, record.runId), { recursive: true, force: true });
 		parts.records.update({ ...record, status: "interrupted" });
 	}

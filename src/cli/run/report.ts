@@ -14,9 +14,14 @@ const LONGEST_LINE = 240;
 const SHORT_ID = 13;
 
 /** The two lines before a run: which isolation, and what it does not protect against. */
-export function announce({ driver }: PreparedRun): void {
+export function announce({ driver, plan }: PreparedRun): void {
+	const { performance } = plan;
 	process.stderr.write(`${paint("bold", "vouch:")} ${driver.name}: ${driver.summary}\n`);
 	process.stderr.write(`${paint("bold", "vouch:")} it does not protect against ${driver.doesNotProtectAgainst}\n`);
+	if (performance?.acceleration === "emulated") {
+		const slow = `the machine is emulated, 6 to 20 times slower than this one: ${printable(performance.reason)}`;
+		process.stderr.write(`${paint("bold", "vouch:")} ${slow}\n`);
+	}
 }
 
 /** The short table after a run: what it tried to reach, what it changed, where the receipt is. */
@@ -25,6 +30,9 @@ export function showReport({ predicate, files, hasDiff }: RunOutcome): void {
 		`\n${paint("bold", "vouch:")} ${endingOf(predicate)}`,
 		networkPart(predicate),
 		changesPart(predicate, hasDiff ? "kept" : "none"),
+		...(predicate.result.notes ?? [])
+			.slice(0, MAX_ROWS)
+			.map((note) => `${paint("yellow", "note")}     ${printable(note)}`),
 		`${paint("bold", "receipt")}  ${files.receipt}\n         check it: vouch verify ${predicate.runId.slice(0, SHORT_ID)}`,
 	];
 	process.stderr.write(`${parts.join("\n")}\n`);
@@ -57,6 +65,11 @@ const ENDINGS: Readonly<Record<ReceiptPredicate["result"]["reason"], (result: Re
 		cancelled: () => "cancelled",
 		"unaccounted-egress": () => "FAILED: bytes left the sandbox that the ledger does not explain",
 		"failed-to-start": () => "did not start",
+		verity: () => "FAILED: the image on disk is not what was built (a block does not verify)",
+		"boot-timeout": () => "FAILED: the machine did not come up in time",
+		"guest-stalled": () => "FAILED: the machine fell silent",
+		"guest-protocol": () => "FAILED: the machine's guest broke its protocol",
+		"guest-lost": () => "FAILED: the machine ended before its command",
 	};
 
 export function endingOf({ result }: ReceiptPredicate): string {

@@ -55,6 +55,7 @@ test("with no flags: this folder, read-write, no network, no variables, no limit
 	assert.deepEqual(request, {
 		argv: ["ls"],
 		driver: null,
+		machine: null,
 		acceptNoIsolation: "not-accepted",
 		image: null,
 		demands: [],
@@ -85,6 +86,8 @@ const GOOD: readonly (readonly [flags: readonly string[], part: Partial<RunReque
 	[["--isolation", "bwrap"], { driver: "bwrap" }],
 	[["--isolation", "container"], { driver: "container" }],
 	[["--isolation", "host", "--accept-no-isolation"], { driver: "host", acceptNoIsolation: "accepted" }],
+	[["--isolation", "vm"], { driver: "vm" }],
+	[["--machine", "q35"], { machine: "q35" }],
 	[["--image", "./rootfs"], { image: "./rootfs" }],
 	[["--demand", "separate-kernel", "--demand", "readonly-root"], { demands: ["separate-kernel", "readonly-root"] }],
 	[["--policy", "a.yaml", "--policy", "b.yaml"], { policyFiles: ["a.yaml", "b.yaml"] }],
@@ -160,7 +163,7 @@ for (const [flag, value, limits] of LIMITS) {
 
 /** Flags that are refused as usage; every sentence must name the flag and hold these words. */
 const BAD: readonly (readonly [flags: readonly string[], words: RegExp])[] = [
-	[["--isolation", "docker"], /--isolation.*docker.*strongest, bwrap, container, host/],
+	[["--isolation", "docker"], /--isolation.*docker.*strongest, vm, bwrap, container, qemu, firecracker, host/],
 	[["--demand", "magic"], /--demand magic: there is no such guarantee\. There is filesystem-isolation/],
 	[["--net", "some"], /--net.*some.*none, allowlist, unrestricted/],
 	[["--net", "none", "--allow", "a.example"], /--net none and --allow contradict each other: leave one out/],

@@ -11,7 +11,9 @@ import { SHORTEST_SECRET_BYTES } from "./masking.ts";
 /** What the command line asks for, checked; nothing of the machine has been decided yet. */
 export interface RunRequest {
 	readonly argv: readonly [string, ...string[]];
-	readonly driver: DriverName | null;
+	/** `vm`: the strongest that boots a kernel of its own, emulated if need be. */
+	readonly driver: DriverName | "vm" | null;
+	readonly machine: "microvm" | "q35" | null;
 	readonly acceptNoIsolation: "accepted" | "not-accepted";
 	readonly image: string | null;
 	readonly demands: readonly Guarantee[];
@@ -37,7 +39,8 @@ export function readRequest({ operands, flags }: Invocation, environment: NodeJS
 	const passed = readEnvironment(flags, environment);
 	return {
 		argv: [command, ...rest],
-		driver: isolation === undefined || isolation === "strongest" ? null : (isolation as DriverName),
+		driver: isolation === undefined || isolation === "strongest" ? null : (isolation as DriverName | "vm"),
+		machine: (flags.text("--machine") as RunRequest["machine"] | undefined) ?? null,
 		acceptNoIsolation: flags.has("--accept-no-isolation") ? "accepted" : "not-accepted",
 		image: flags.text("--image") ?? null,
 		demands: flags.all("--demand").map(readGuarantee),

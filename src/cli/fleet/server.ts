@@ -1,0 +1,151 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import pino, { type Logger } from "pino";
+import { newId } from "../../core/index.ts";
+import {
+	CertificateAuthority,
+	type ControlPlane,
+	createControlPlane,
+	DirectiveTokens,
+	DirectoryBlobs,
+	newSecret,
+	openStore,
+	privateFile,
+	type Store,
+	tokenDigestOf,
+} from "../../fleet/index.ts";
+import { openJournal, openKeyStore } from "../../journal/index.ts";
+import { fail } from "../failures.ts";
+import { privateDirectory } from "../node-keys.ts";
+import type { ServerSettings } from "../settings/server-settings.ts";
+import { programVersion } from "../version.ts";
+
+export interface RunningServer {
+	readonly url: string;
+	readonly store: Store;
+	readonly control: ControlPlane;
+	readonly log: Logger;
+	/** Drains and closes everything. */
+	close(): Promise<void>;
+}
+
+/** Starts a control plane from its settings. Its secrets are files of its own, made on first use and readable by this user alone. */
+export async function startServer(settings: ServerSettings, ownDataDirectory: string): Promise<RunningServer> {
+	const directory = privateDirectory(settings.dataDirectory || join(ownDataDirectory, "server"));
+	const store = await openStore(settings.store || `sqlite:${join(directory, "store.sqlite")}`);
+	try {
+		const log = pino({ level: settings.logLevel, base: null }, pino.destination({ dest: 2, sync: true }));
+		const keys = openKeyStore(privateDirectory(join(directory, "keys")));
+		const authority = await CertificateAuthority.open(join(directory, "ca"), Date.now());
+		const secret = await privateFile(join(directory, "keys"), "directive-tokens", async () => newSecret());
+		const { latestNodeVersion: latest, minimumNodeVersion: minimum } = settings;
+		const control = createControlPlane({
+			store,
+			services: {
+				tokens: new DirectiveTokens(Buffer.from(secret, "base64url")),
+				blobs: new DirectoryBlobs(join(directory, "blobs")),
+				authority,
+				journal: openJournal(join(directory, "journal"), keys),
+				signer: () => keys.signer(),
+				settings: {
+					cableUrl: settings.cableUrl,
+					nodeVersions: latest === "" ? null : { latest, minimum },
+					maxLogChunkBytes: settings.maxLogChunkBytes,
+				},
+			},
+			auth: {
+				territoryMode: settings.territoryAuth,
+				fingerprintHeader: settings.fingerprintHeader || null,
+				peopleHeaders: settings.peopleAuth === "headers" ? "accepted" : "refused",
+			},
+			tls: tlsOf(settings, authority.certificatePem),
+			version: programVersion(),
+			log,
+			nowMs: Date.now,
+		});
+		warnOfDevelopment(settings, log);
+		const port = await control.listen({ host: settings.host, port: settings.port });
+		const scheme = settings.tlsCertificate === "" ? "http" : "https";
+		const host = settings.host.includes(":") ? `[${settings.host}]` : settings.host;
+		return {
+			url: `${scheme}://${host}:${port}`,
+			store,
+			control,
+			log,
+			close: async () => {
+				await control.close();
+				await store.close();
+			},
+		};
+	} catch (error) {
+		await store.close();
+		throw error;
+	}
+}
+
+/** Said loudly, every time: it is easily forgotten on the way to production. */
+function warnOfDevelopment({ territoryAuth, peopleAuth }: ServerSettings, log: Logger): void {
+	if (territoryAuth !== "mtls")
+		log.warn(
+			`DEVELOPMENT MODE: territory_auth.mode is ${territoryAuth}: anybody who reaches this port may be any territory`,
+		);
+	if (peopleAuth === "headers")
+		log.warn("DEVELOPMENT MODE: people_auth is headers: anybody who reaches this port may be any person");
+}
+
+function tlsOf({ tlsCertificate, tlsKey }: ServerSettings, ca: string) {
+	if (tlsCertificate === "" && tlsKey === "") return null;
+	if (tlsCertificate === "" || tlsKey === "")
+		throw fail("cli.settings-invalid", { problems: "tls.certificate and tls.key belong together: give both or none" });
+	try {
+		return { cert: readFileSync(tlsCertificate, "utf8"), key: readFileSync(tlsKey, "utf8"), ca };
+	} catch (error) {
+		throw fail("cli.settings-invalid", { problems: `tls: ${(error as Error).message}` });
+	}
+}
+
+/** The first account, its owner and a token for them; undefined when there is an account already. The token is shown this once. */
+export async function firstOwner(
+	store: Store,
+): Promise<{ readonly accountId: string; readonly token: string } | undefined> {
+	return store.transaction(async ({ db, nowMs }) => {
+		const known = await db.selectFrom("accounts").select("id").limit(1).executeTakeFirst();
+		if (known !== undefined) return undefined;
+		const stamps = { created_at: nowMs, updated_at: nowMs };
+		const accountId = newId<string>(nowMs);
+		const userId = newId<string>(nowMs);
+		await db
+			.insertInto("accounts")
+			.values({ id: accountId, name: "default", ...stamps })
+			.execute();
+		const person = { id: userId, account_id: accountId, name: "owner", email: null, oidc_subject: null, role: "owner" };
+		await db
+			.insertInto("users")
+			.values({ ...person, disabled: 0, ...stamps })
+			.execute();
+		const token = await addToken({ db, nowMs }, accountId, userId, "first token");
+		return { accountId, token };
+	});
+}
+
+type Session = Parameters<Parameters<Store["transaction"]>[0]>[0];
+
+async function addToken({ db, nowMs }: Pick<Session, "db" | "nowMs">, accountId: string, userId: string, name: string) {
+	const token = `vouch_${newSecret()}`;
+	await db
+		.insertInto("api_tokens")
+		.values({
+			id: newId(nowMs),
+			account_id: accountId,
+			user_id: userId,
+			name,
+			token_digest: tokenDigestOf(token),
+			role: "owner",
+			expires_at: null,
+			revoked_at: null,
+			last_used_at: null,
+			created_at: nowMs,
+		})
+		.execute();
+	return token;
+}

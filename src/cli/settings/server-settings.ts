@@ -1,0 +1,129 @@
+import { z } from "zod";
+import type { Setting, SettingsTable, ValuesOf } from "./settings.ts";
+
+function setting<Schema extends z.ZodType>(row: Setting<Schema>): Setting<Schema> {
+	return row;
+}
+
+const path = z.string().min(1).max(4096);
+const optionalPath = z.union([path, z.literal("")]);
+
+/** What a control plane can be told (`vouch server`, `vouch up`). */
+export const serverSettings = {
+	host: setting({
+		key: "listen.host",
+		flag: "--host",
+		environment: "VOUCH_SERVER_HOST",
+		schema: z.string().min(1).max(255),
+		standard: "127.0.0.1",
+		reason: "a control plane is not for everybody until somebody says so",
+	}),
+	port: setting({
+		key: "listen.port",
+		flag: "--port",
+		environment: "VOUCH_SERVER_PORT",
+		schema: z.coerce.number().int().min(0).max(65_535),
+		standard: 3000,
+		reason: "existing nodes look there",
+	}),
+	store: setting({
+		key: "store",
+		flag: "--store",
+		environment: "VOUCH_SERVER_STORE",
+		schema: z
+			.string()
+			.regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)$/, "must be sqlite:PATH or postgres://…")
+			.or(z.literal("")),
+		standard: "",
+		reason: "empty is one SQLite file in the data folder; many machines need postgres://…",
+	}),
+	dataDirectory: setting({
+		key: "data_directory",
+		flag: "--data",
+		environment: "VOUCH_SERVER_DATA",
+		schema: optionalPath,
+		standard: "",
+		reason: "empty is a folder of its own below Vouch's data: keys, CA, journal, blobs",
+	}),
+	territoryAuth: setting({
+		key: "territory_auth.mode",
+		flag: "--territory-auth",
+		environment: "CONDUITS_TERRITORY_AUTH_MODE",
+		schema: z.enum(["mtls", "header", "either"]),
+		standard: "mtls",
+		reason: "in the others anybody may claim to be any territory: development only",
+	}),
+	fingerprintHeader: setting({
+		key: "territory_auth.fingerprint_header",
+		flag: "--fingerprint-header",
+		environment: "CONDUITS_MTLS_FINGERPRINT_HEADER",
+		schema: z.string().max(255),
+		standard: "",
+		reason: "empty trusts no proxy; a header is only as good as the proxy that strips what clients send",
+	}),
+	peopleAuth: setting({
+		key: "people_auth",
+		flag: "--people-auth",
+		environment: "VOUCH_SERVER_PEOPLE_AUTH",
+		schema: z.enum(["tokens", "headers"]),
+		standard: "tokens",
+		reason: "headers have no secret: development only",
+	}),
+	tlsCertificate: setting({
+		key: "tls.certificate",
+		flag: "--tls-certificate",
+		environment: "VOUCH_SERVER_TLS_CERTIFICATE",
+		schema: optionalPath,
+		standard: "",
+		reason: "empty speaks plain HTTP, which is right on loopback or behind a proxy",
+	}),
+	tlsKey: setting({
+		key: "tls.key",
+		flag: "--tls-key",
+		environment: "VOUCH_SERVER_TLS_KEY",
+		schema: optionalPath,
+		standard: "",
+		reason: "the certificate's key, PEM, readable by this user alone",
+	}),
+	cableUrl: setting({
+		key: "cable_url",
+		flag: null,
+		environment: "ACTION_CABLE_URL",
+		schema: z.string().min(1).max(2048),
+		standard: "/cable",
+		reason: "where enrolling territories are told the WebSocket is",
+	}),
+	latestNodeVersion: setting({
+		key: "nodes.latest_version",
+		flag: null,
+		environment: "VOUCH_SERVER_LATEST_NODE",
+		schema: z.string().max(64),
+		standard: "",
+		reason: "empty tells nodes nothing of versions",
+	}),
+	minimumNodeVersion: setting({
+		key: "nodes.minimum_version",
+		flag: null,
+		environment: "VOUCH_SERVER_MINIMUM_NODE",
+		schema: z.string().max(64),
+		standard: "0.0.0",
+		reason: "older nodes warn their operator",
+	}),
+	logLevel: setting({
+		key: "log.level",
+		flag: "--log-level",
+		environment: "VOUCH_SERVER_LOG_LEVEL",
+		schema: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]),
+		standard: "info",
+		reason: "one line for each thing an operator would ask about",
+	}),
+	maxLogChunkBytes: setting({
+		key: "limits.log_chunk_bytes",
+		flag: null,
+		environment: "CONDUITS_LOG_CHUNK_MAX_BYTES",
+		schema: z.coerce.number().int().min(1024).max(262_144),
+		standard: 262_144,
+		reason: "what nodes are used to",
+	}),
+} as const satisfies SettingsTable;
+export type ServerSettings = ValuesOf<typeof serverSettings>;
