@@ -6,8 +6,12 @@ import { benchGate } from "./gate.ts";
 import { describeMachine } from "./machine.ts";
 import { benchReceipt } from "./receipt.ts";
 import { type BenchResult, printResult, writeResult } from "./report.ts";
+import { benchRootfs } from "./rootfs.ts";
 import { benchStart } from "./start.ts";
+import { benchVerity } from "./verity.ts";
+import { benchVm } from "./vm.ts";
 import { benchWorkspace } from "./workspace.ts";
+import { benchWorkspaceDisk } from "./workspace-disk.ts";
 
 interface Bench {
 	/** Other programs it is compared with, whose versions the numbers depend on. */
@@ -20,7 +24,11 @@ const BENCHES: Readonly<Record<string, Bench>> = {
 	start: { programs: ["bwrap", "podman", "crun"], measure: benchStart },
 	gate: { programs: ["tinyproxy", "squid"], measure: benchGate },
 	receipt: { programs: [], measure: benchReceipt },
+	rootfs: { programs: ["umoci", "mksquashfs", "buildah"], measure: benchRootfs },
+	verity: { programs: ["veritysetup"], measure: benchVerity },
+	vm: { programs: ["qemu-system-x86_64"], measure: benchVm },
 	workspace: { programs: ["git"], measure: benchWorkspace },
+	"workspace-disk": { programs: ["mksquashfs", "mkfs.erofs"], measure: benchWorkspaceDisk },
 };
 
 const asked = process.argv.slice(2);

@@ -7,6 +7,7 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { compareTrees, realHost, scanTree, type TreeSnapshot } from "../../src/host/index.ts";
 import { type Driver, drivers } from "../../src/runtime/index.ts";
+import { TEST_CONTEXT } from "../conformance/context.ts";
 import { exitStatus, type Trial, type TrialResult, tryOut } from "../conformance/sandbox.ts";
 import { commandLines } from "../conformance/test-driver.ts";
 import { ATTACKS, WATCHED } from "./cases.ts";
@@ -20,7 +21,9 @@ const attack = compileAttack(builds);
 const MARK = "\u0001vouch-case ";
 
 for (const driver of drivers.filter(({ strength }) => strength > 0)) {
-	const missing = driver.explain(await driver.probe(realHost())).filter(({ status }) => status === "missing");
+	const missing = driver
+		.explain(await driver.probe(realHost(), TEST_CONTEXT))
+		.filter(({ status }) => status === "missing");
 	const skip = missing.length > 0 ? missing.map(({ name, found }) => `${name}: ${found}`).join("; ") : false;
 	const reason = "missing" in attack ? attack.missing : skip;
 	describe(`attacks on the host under ${driver.name}`, { skip: reason }, () => attacksUnder(driver));

@@ -9,6 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { realHost } from "../../src/host/index.ts";
 import { type Driver, drivers } from "../../src/runtime/index.ts";
+import { TEST_CONTEXT } from "../conformance/context.ts";
 import { Outside } from "./network-outside.ts";
 import { compileNetworkAttack, type GatedResult, tryGated } from "./network-sandbox.ts";
 
@@ -58,7 +59,9 @@ const LEAKS = [
 ] as const;
 
 for (const driver of drivers.filter(({ strength }) => strength > 0)) {
-	const missing = driver.explain(await driver.probe(realHost())).filter(({ status }) => status === "missing");
+	const missing = driver
+		.explain(await driver.probe(realHost(), TEST_CONTEXT))
+		.filter(({ status }) => status === "missing");
 	const cannot = missing.length > 0 ? missing.map(({ name, found }) => `${name}: ${found}`).join("; ") : false;
 	describe(`reconciliation under ${driver.name}`, { skip: noHelper || cannot }, () => reconciliationUnder(driver));
 }

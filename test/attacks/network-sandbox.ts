@@ -11,6 +11,7 @@ import type { LedgerEntry, LedgerSummary, NetworkRules } from "../../src/egress/
 import { merkleRoot } from "../../src/evidence/index.ts";
 import { type Ending, realHost, socketOwner } from "../../src/host/index.ts";
 import { type Driver, drivers, type PlanRequest, type Run } from "../../src/runtime/index.ts";
+import { TEST_CONTEXT } from "../conformance/context.ts";
 import { requestOf } from "../conformance/sandbox.ts";
 
 export interface GatedTrial {
@@ -71,7 +72,7 @@ export async function tryGated(driver: Driver, trial: GatedTrial): Promise<Gated
 	let counters: Ending["counters"] = null;
 	try {
 		const request = requestFor(trial, loopbackListenersOf(compiled.rules), runDirectory);
-		const planned = driver.plan(request, await driver.probe(host));
+		const planned = driver.plan(request, await driver.probe(host, TEST_CONTEXT));
 		if (planned.kind === "unmet") throw new Error(planned.reasons.map(({ sentence }) => sentence).join(" "));
 		const started = await driver.start(planned.plan, { environment: {} }, host);
 		run = started;
