@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { compareTrees, realHost, scanTree, type TreeSnapshot } from "../../src/host/index.ts";
-import { type Driver, drivers } from "../../src/runtime/index.ts";
-import { TEST_CONTEXT } from "../conformance/context.ts";
+import { compareTrees, scanTree, type TreeSnapshot } from "../../src/host/index.ts";
+import type { Driver } from "../../src/runtime/index.ts";
+import { isolatingDrivers } from "../conformance/isolating-drivers.ts";
 import { exitStatus, type Trial, type TrialResult, tryOut } from "../conformance/sandbox.ts";
 import { commandLines } from "../conformance/test-driver.ts";
 import { ATTACKS, WATCHED } from "./cases.ts";
@@ -20,13 +20,10 @@ const attack = compileAttack(builds);
 /** Between the cases' outputs: no case prints it. */
 const MARK = "\u0001vouch-case ";
 
-for (const driver of drivers.filter(({ strength }) => strength > 0)) {
-	const missing = driver
-		.explain(await driver.probe(realHost(), TEST_CONTEXT))
-		.filter(({ status }) => status === "missing");
-	const skip = missing.length > 0 ? missing.map(({ name, found }) => `${name}: ${found}`).join("; ") : false;
-	const reason = "missing" in attack ? attack.missing : skip;
-	describe(`attacks on the host under ${driver.name}`, { skip: reason }, () => attacksUnder(driver));
+for (const { driver, skip } of await isolatingDrivers()) {
+	describe(`attacks on the host under ${driver.name}`, { skip: "missing" in attack ? attack.missing : skip }, () =>
+		attacksUnder(driver),
+	);
 }
 
 function attacksUnder(driver: Driver): void {

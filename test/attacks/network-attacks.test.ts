@@ -9,9 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { realHost } from "../../src/host/index.ts";
-import { drivers } from "../../src/runtime/index.ts";
-import { TEST_CONTEXT } from "../conformance/context.ts";
+import { isolatingDrivers } from "../conformance/isolating-drivers.ts";
 import { BATCHES } from "./network-batches.ts";
 import { type Arrivals, aimOf, type Batch, type NetworkAttack, type Refusal, type Seen } from "./network-case.ts";
 import { compileNetworkAttack } from "./network-sandbox.ts";
@@ -41,12 +39,8 @@ async function runWorld(driver: string): Promise<ReadonlyMap<string, BatchReport
 	return new Map(reports.map((report) => [report.name, report]));
 }
 
-for (const driver of drivers.filter(({ strength }) => strength > 0)) {
-	const missing = driver
-		.explain(await driver.probe(realHost(), TEST_CONTEXT))
-		.filter(({ status }) => status === "missing");
-	const cannot = missing.length > 0 ? missing.map(({ name, found }) => `${name}: ${found}`).join("; ") : false;
-	describe(`attacks on the network under ${driver.name}`, { skip: noWorld ?? cannot }, () => {
+for (const { driver, skip } of await isolatingDrivers()) {
+	describe(`attacks on the network under ${driver.name}`, { skip: noWorld ?? skip }, () => {
 		let reports: ReadonlyMap<string, BatchReport> = new Map();
 		before(async () => {
 			reports = await runWorld(driver.name);

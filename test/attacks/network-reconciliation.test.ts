@@ -7,9 +7,8 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { realHost } from "../../src/host/index.ts";
-import { type Driver, drivers } from "../../src/runtime/index.ts";
-import { TEST_CONTEXT } from "../conformance/context.ts";
+import type { Driver } from "../../src/runtime/index.ts";
+import { isolatingDrivers } from "../conformance/isolating-drivers.ts";
 import { Outside } from "./network-outside.ts";
 import { compileNetworkAttack, type GatedResult, tryGated } from "./network-sandbox.ts";
 
@@ -58,12 +57,8 @@ const LEAKS = [
 	{ name: "large frames that pass for ARP", type: "0806", size: 1514, count: 20 },
 ] as const;
 
-for (const driver of drivers.filter(({ strength }) => strength > 0)) {
-	const missing = driver
-		.explain(await driver.probe(realHost(), TEST_CONTEXT))
-		.filter(({ status }) => status === "missing");
-	const cannot = missing.length > 0 ? missing.map(({ name, found }) => `${name}: ${found}`).join("; ") : false;
-	describe(`reconciliation under ${driver.name}`, { skip: noHelper || cannot }, () => reconciliationUnder(driver));
+for (const { driver, skip } of await isolatingDrivers()) {
+	describe(`reconciliation under ${driver.name}`, { skip: noHelper || skip }, () => reconciliationUnder(driver));
 }
 
 function reconciliationUnder(driver: Driver): void {

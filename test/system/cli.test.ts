@@ -150,7 +150,7 @@ test("doctor says of each driver what works, and its exit code whether one does"
 	assert.equal(code, report.works ? 0 : 1);
 	assert.deepEqual(
 		report.sections.map(({ title }) => title),
-		["machine", "bwrap", "container", "host"],
+		["machine", "firecracker", "qemu", "bwrap", "container", "host"],
 	);
 	for (const { checks } of report.sections) assert.ok(checks.length > 0);
 });
