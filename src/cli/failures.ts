@@ -77,12 +77,6 @@ export const { table, failure, fail } = defineFailures({
 		sentence:
 			"No isolation on this machine can keep what this run demands. {problems} `vouch doctor` says what is missing.",
 	},
-	"cli.start-failed": {
-		audience: "operator",
-		retry: "unknown",
-		status: 500,
-		sentence: "Starting the sandbox: {problem}. The command was not run; `vouch doctor` checks this machine.",
-	},
 	"cli.file-unreadable": {
 		audience: "caller",
 		retry: "never",

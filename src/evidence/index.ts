@@ -48,6 +48,7 @@ export { noteVerifierKey } from "./note.ts";
 export { receiptEntryOf, receiptFileBytes, type SealedReceipt, sealReceipt } from "./receipt.ts";
 // A whole receipt for tests, of other folders too.
 export { sampleInclusion, sampleReceipt, sampleSealed, sampleSigner } from "./sample-receipt.ts";
-export { makeStatement, type ReceiptParts, type ReceiptSubject } from "./statement.ts";
+export type { ReceiptParts, ReceiptSubject } from "./schema.ts";
+export { makeStatement } from "./statement.ts";
 export { renderVerdict, type VerdictLines } from "./verdict.ts";
 export { type ClaimResult, type Verdict, type Verified, verifyReceipt } from "./verify.ts";

@@ -8,9 +8,11 @@ import {
 	type Inclusion,
 	RECEIPT_MEDIA_TYPE,
 	type ReceiptFile,
+	type ReceiptParts,
 	type ReceiptPredicate,
+	type ReceiptSubject,
 } from "./schema.ts";
-import { makeStatement, type ReceiptParts, type ReceiptSubject } from "./statement.ts";
+import { makeStatement } from "./statement.ts";
 
 /** A signed receipt that still lacks its place in the journal. */
 export interface SealedReceipt {

@@ -7,8 +7,7 @@ import { type Signer, signerOf } from "./keys.ts";
 import { leafHash, merkleRoot, subtreesOf, treeHash } from "./merkle.ts";
 import { inclusionProof } from "./merkle-proof.ts";
 import { type SealedReceipt, sealReceipt } from "./receipt.ts";
-import type { Inclusion } from "./schema.ts";
-import type { ReceiptParts, ReceiptSubject } from "./statement.ts";
+import type { Inclusion, ReceiptParts, ReceiptSubject } from "./schema.ts";
 
 /** A whole receipt with everything in it, for tests. Its keys come from seeds, so that every run of a test is the same. */
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { digestSchema, runIdSchema } from "../core/index.ts";
+import { type Digest, digestSchema, runIdSchema } from "../core/index.ts";
 import { ledgerEntrySchema, ledgerSummarySchema } from "../egress/schema.ts";
 import { approvalSchema, decisionSchema } from "../governance/schema.ts";
 import { guaranteeSchema, launchPlanSchema, shortfallSchema, workloadSchema } from "../runtime/schema.ts";
@@ -92,6 +92,18 @@ export const receiptPredicateSchema = z.strictObject({
 	statement: z.literal("This receipt proves what was enforced and observed, not that the code was right."),
 });
 export type ReceiptPredicate = z.infer<typeof receiptPredicateSchema>;
+
+/** What follows from the other parts and is therefore never handed in. */
+type Derived = "schema" | "workloadDigest" | "launchPlanDigest" | "guarantees" | "statement";
+
+/** What happened, as the composition root measured it. */
+export type ReceiptParts = Omit<ReceiptPredicate, Derived>;
+
+/** Something that the run produced: stdout, stderr, a diff, an artifact. */
+export interface ReceiptSubject {
+	readonly name: string;
+	readonly digest: Digest;
+}
 
 /** Subjects are what the run produced: stdout, stderr, diff, artifacts. */
 export const subjectSchema = z.strictObject({

@@ -1,25 +1,15 @@
 import type { z } from "zod";
-import { type Digest, digestOfJson, hexOfDigest, type Json } from "../core/index.ts";
+import { digestOfJson, hexOfDigest, type Json } from "../core/index.ts";
 import { fail } from "./failures.ts";
 import {
 	RECEIPT_PREDICATE_TYPE,
+	type ReceiptParts,
 	type ReceiptPredicate,
 	type ReceiptStatement,
+	type ReceiptSubject,
 	receiptStatementSchema,
 	STATEMENT_TYPE,
 } from "./schema.ts";
-
-/** What follows from the other parts and is therefore never handed in. */
-type Derived = "schema" | "workloadDigest" | "launchPlanDigest" | "guarantees" | "statement";
-
-/** What happened, as the composition root measured it. */
-export type ReceiptParts = Omit<ReceiptPredicate, Derived>;
-
-/** Something that the run produced: stdout, stderr, a diff, an artifact. */
-export interface ReceiptSubject {
-	readonly name: string;
-	readonly digest: Digest;
-}
 
 /** The in-toto statement of one run. Throws `statement-malformed` when the parts do not fit the schema: a bug. */
 export function makeStatement(parts: ReceiptParts, subjects: readonly ReceiptSubject[]): ReceiptStatement {

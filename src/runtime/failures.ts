@@ -29,6 +29,12 @@ export const failures = defineFailures({
 		sentence:
 			"Running without isolation was not accepted: add --accept-no-isolation to `--isolation host` if you mean it.",
 	},
+	"start-failed": {
+		audience: "operator",
+		retry: "unknown",
+		status: 500,
+		sentence: "Starting the sandbox: {problem}. The command was not run; `vouch doctor` checks this machine.",
+	},
 	"image-needs-isolation": {
 		audience: "caller",
 		retry: "never",

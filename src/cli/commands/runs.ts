@@ -3,11 +3,12 @@ import { pipeline } from "node:stream/promises";
 import { formatDurationMs } from "../../core/index.ts";
 import { verifyReceipt } from "../../evidence/index.ts";
 import type { ReceiptPredicate } from "../../evidence/schema.ts";
+import { isOwnerAlive, type RunFiles, type RunRecord } from "../../runtime/index.ts";
 import type { Action } from "../command.ts";
 import { fail } from "../failures.ts";
 import { shellWord } from "../run/approval.ts";
+import { findRun } from "../run/find-run.ts";
 import { type Parts, realParts } from "../run/parts.ts";
-import { isOwnerAlive, type RunFiles, type RunRecord } from "../run/records.ts";
 import { changesPart, endingOf, networkPart } from "../run/report.ts";
 import { paint, printable, printJson, table } from "../screen.ts";
 
@@ -85,7 +86,7 @@ function predicateOf(files: RunFiles, { keys }: Parts): ReceiptPredicate | undef
 
 export const showAction: Action = async ({ operands, flags }) => {
 	const parts = realParts();
-	const record = parts.records.find(operands[0] ?? "");
+	const record = findRun(parts.records, operands[0] ?? "");
 	const files = parts.records.files(record.runId);
 	if (flags.has("--diff")) return print(files.diff, process.stdout, record);
 	const predicate = predicateOf(files, parts);
@@ -123,7 +124,7 @@ function describe(record: RunRecord, predicate: ReceiptPredicate | undefined, fi
 
 export const logsAction: Action = async ({ operands, flags }) => {
 	const { records } = realParts();
-	const record = records.find(operands[0] ?? "");
+	const record = findRun(records, operands[0] ?? "");
 	const files = records.files(record.runId);
 	const only = flags.text("--only");
 	if (only !== "stderr") await print(files.stdout, process.stdout, record);

@@ -11,11 +11,10 @@ import {
 import type { Action, Flag, FlagValues } from "../command.ts";
 import { fail } from "../failures.ts";
 import { nodeKeys, ownDirectories } from "../node-keys.ts";
-import { RunRecords } from "../run/records.ts";
 import { paint, printable, printJson, table } from "../screen.ts";
 
 export const verifyAction: Action = async ({ operands, flags }) => {
-	const path = receiptPath(operands[0] ?? "");
+	const path = await receiptPath(operands[0] ?? "");
 	const verdict = verifyReceipt(readBounded(path, MAX_RECEIPT_BYTES), {
 		trustedKeys: trustedKeys(flags),
 		subjects: subjectFiles(flags),
@@ -26,10 +25,14 @@ export const verifyAction: Action = async ({ operands, flags }) => {
 };
 
 /** A file, or else the receipt of the run that the text names: what `vouch run` prints is the beginning of an id. */
-function receiptPath(text: string): string {
+async function receiptPath(text: string): Promise<string> {
 	if (existsSync(text) || !/^(?:last|[0-9a-f]{8}-[0-9a-f-]*)$/.test(text)) return text;
+	const [{ RunRecords }, { findRun }] = await Promise.all([
+		import("../../runtime/index.ts"),
+		import("../run/find-run.ts"),
+	]);
 	const records = new RunRecords(join(ownDirectories().data, "runs"));
-	return records.files(records.find(text).runId).receipt;
+	return records.files(findRun(records, text).runId).receipt;
 }
 
 /** Keys named on the command line, or else those that this node trusts. */

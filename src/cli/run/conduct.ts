@@ -1,42 +1,35 @@
-import { rmSync } from "node:fs";
-import { join } from "node:path";
-import { newId, type RunId } from "../../core/index.ts";
-import { type Gate, openGate } from "../../egress/index.ts";
 import { merkleRoot } from "../../evidence/index.ts";
-import { readGitHead, type Supervised, socketOwner, type TreeSnapshot } from "../../host/index.ts";
-import { fail } from "../failures.ts";
-import { privateDirectory } from "../node-keys.ts";
-import { changesBetween, scanWorkspace } from "./changes.ts";
-import { workspaceDiff } from "./diff.ts";
-import { type Observed, observe, type Screens } from "./observe.ts";
-import type { Finished, Ledger, RunOutcome } from "./outcome.ts";
+import {
+	conduct,
+	type DecidedRun,
+	type Finished,
+	type RunFiles,
+	recordOf,
+	recoverInterrupted,
+	type Screens,
+	upstreamProxyOf,
+	withRunDirectory,
+} from "../../runtime/index.ts";
+import type { RunOutcome } from "./outcome.ts";
 import type { Parts } from "./parts.ts";
-import { type PreparedRun, prepare } from "./prepare.ts";
-import { type Programs, programsOf } from "./programs.ts";
+import { prepare } from "./prepare.ts";
 import { sealAndJournal } from "./receipt.ts";
-import { type RunFiles, type RunRecord, startTicksOf } from "./records.ts";
-import { recoverInterrupted } from "./recovery.ts";
 import { announce } from "./report.ts";
 import type { RunRequest } from "./request.ts";
-import { upstreamProxyOf } from "./upstream.ts";
+import { terminationSignals } from "./termination-signals.ts";
 
 /** One run from request to receipt. Whatever happens, nothing of it is left running and its private folder is gone. */
-export async function conduct(request: RunRequest, parts: Parts): Promise<RunOutcome> {
-	await recoverInterrupted(parts);
+export async function conductRequest(request: RunRequest, parts: Parts): Promise<RunOutcome> {
+	await recoverInterrupted(parts, parts.records);
 	// Looked at before anything runs: a command whose receipt can't be signed and journaled must not run at all.
 	parts.journal().checkpoint();
-	const runId = newId<RunId>(parts.clock.nowMs());
-	const runDirectory = privateDirectory(join(parts.directories.runtime, runId));
-	try {
-		const prepared = await prepare(request, runId, runDirectory, parts);
-		return await conductPrepared(request, prepared, parts);
-	} finally {
-		rmSync(runDirectory, { recursive: true, force: true });
-	}
+	return withRunDirectory(parts, async (runId, runDirectory) =>
+		conductPrepared(request, await prepare(request, runId, runDirectory, parts), parts),
+	);
 }
 
-async function conductPrepared(request: RunRequest, prepared: PreparedRun, parts: Parts): Promise<RunOutcome> {
-	const record = recordOf(prepared, parts);
+async function conductPrepared(request: RunRequest, prepared: DecidedRun, parts: Parts): Promise<RunOutcome> {
+	const record = recordOf(prepared, parts.clock);
 	const files = parts.records.create(record);
 	if (request.show === "report") announce(prepared);
 	try {
@@ -50,56 +43,16 @@ async function conductPrepared(request: RunRequest, prepared: PreparedRun, parts
 	}
 }
 
-async function runAndMeasure(
-	request: RunRequest,
-	prepared: PreparedRun,
-	files: RunFiles,
-	parts: Parts,
-): Promise<Finished> {
-	const source = prepared.workload.workspace?.source ?? null;
-	const scan = async (): Promise<TreeSnapshot | null> => (source === null ? null : await scanWorkspace(source, parts));
-	let run: Supervised | undefined;
-	const gate = await openGate({
-		rules: prepared.rules,
-		socketPath: prepared.gateSocket,
+function runAndMeasure(request: RunRequest, prepared: DecidedRun, files: RunFiles, parts: Parts): Promise<Finished> {
+	const ties = {
+		environment: request.environment,
+		screens: screensFor(request),
+		cancels: terminationSignals,
 		upstreamProxy: upstreamProxyOf(process.env),
-		processOf: async ({ address, port }) => (run === undefined ? null : socketOwner(run.programPid, address, port)),
-	});
-	let before: TreeSnapshot | null;
-	let observed: Observed | undefined;
-	let programs: Programs;
-	let ledger: Ledger;
-	// Read before the run: afterwards HEAD is what the command made of it.
-	const head = readGitHead(source ?? "/nonexistent");
-	try {
-		before = await scan();
-		run = await start(request, prepared, gate, parts);
-		const secrets = prepared.workload.secrets.flatMap((name) => request.environment[name] ?? []);
-		const observing = observe(run, prepared.workload, secrets, files, screensFor(request), parts.clock);
-		// Work that the end would wait for is done while the command runs.
-		parts.journal().ready();
-		[observed, programs] = await Promise.all([observing, programsOf(prepared.driver.name, parts)]);
-	} catch (error) {
-		// Nobody is left to watch it.
-		run?.kill();
-		await run?.ended;
-		throw error;
-	} finally {
-		ledger = await gate.close({ counters: observed?.ending.counters ?? null, merkleRoot });
-	}
-	if (observed.ending.cause === "failed-to-start") {
-		throw fail("cli.start-failed", { problem: observed.ending.message ?? "the supervisor gave no reason" });
-	}
-	const after = await scan();
-	const changes = changesBetween(before, after);
-	const diff = before === null || after === null ? null : await workspaceDiff(head, before, after, changes, parts);
-	return { prepared, observed, ledger, before, changes, diff, programs };
-}
-
-async function start(request: RunRequest, prepared: PreparedRun, gate: Gate, parts: Parts): Promise<Supervised> {
-	const run = await prepared.driver.start(prepared.plan, { environment: request.environment }, parts.host);
-	run.onEvent((event) => gate.noteSupervisorEvent(event));
-	return run;
+		merkleRoot,
+		started: () => parts.journal().ready(),
+	};
+	return conduct(prepared, files, ties, parts);
 }
 
 function screensFor(request: RunRequest): Screens {
@@ -112,16 +65,5 @@ function screensFor(request: RunRequest): Screens {
 		say: (text) => {
 			if (!quiet) process.stderr.write(`\nvouch: ${text}\n`);
 		},
-	};
-}
-
-function recordOf(prepared: PreparedRun, parts: Parts): RunRecord {
-	return {
-		runId: prepared.runId,
-		argv: prepared.workload.argv,
-		driver: prepared.driver.name,
-		startedAt: new Date(parts.clock.nowMs()).toISOString(),
-		owner: { pid: process.pid, startTicks: startTicksOf(process.pid) ?? "" },
-		status: "live",
 	};
 }

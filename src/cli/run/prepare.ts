@@ -6,10 +6,9 @@ import { applyPolicyDefaults, decide, type Policy, readPolicy } from "../../gove
 import type { Approval, Decision } from "../../governance/schema.ts";
 import {
 	chooseDriver,
-	type Driver,
+	type DecidedRun,
 	drivers,
 	findRoot,
-	type LaunchPlan,
 	machineDrivers,
 	type PlanRequest,
 	type PreparedRoot,
@@ -30,18 +29,6 @@ import type { Parts } from "./parts.ts";
 import { findPolicies } from "./policies.ts";
 import type { RunRequest } from "./request.ts";
 
-/** A run that is decided, planned and approved, and has not begun. */
-export interface PreparedRun {
-	readonly runId: RunId;
-	readonly workload: Workload;
-	readonly decision: Decision;
-	readonly approvals: readonly Approval[];
-	readonly rules: CompiledRules;
-	readonly driver: Driver;
-	readonly plan: LaunchPlan;
-	readonly gateSocket: string;
-}
-
 /** What a run gets that asked for nothing: bounds that ordinary work never meets and a bomb does. */
 const BUILT_IN_LIMITS: Limits = { ...NO_LIMITS, processes: 4096, outputBytes: 256 * 2 ** 20 };
 
@@ -55,7 +42,7 @@ export async function prepare(
 	runId: RunId,
 	runDirectory: string,
 	parts: Parts,
-): Promise<PreparedRun> {
+): Promise<DecidedRun> {
 	refuseOwnFolders(request, parts);
 	const policies = await readPolicies(request);
 	const root = await rootOf(request, parts);
@@ -80,10 +67,11 @@ export async function prepare(
 	});
 	const chosen = await choose({ asked: workloadOf(request, policies), request, root, policies, planRequestFor }, parts);
 	const approvals = await settle(chosen.decision, chosen.workload, runId, parts);
-	return { runId, ...chosen, approvals, rules, gateSocket };
+	const workspaceFolder = request.workspace?.source ?? null;
+	return { runId, ...chosen, approvals, rules, gateSocket, workspaceFolder };
 }
 
-type Chosen = Pick<PreparedRun, "driver" | "plan" | "workload" | "decision">;
+type Chosen = Pick<DecidedRun, "driver" | "plan" | "workload" | "decision">;
 
 interface Asking {
 	readonly asked: Omit<Workload, "root">;

@@ -2,11 +2,11 @@ import { realpathSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseByteSize, parseDurationMs } from "../../core/index.ts";
 import type { HttpRule, NetworkRules } from "../../egress/schema.ts";
+import { SHORTEST_SECRET_BYTES } from "../../runtime/index.ts";
 import type { DriverName, Guarantee, LimitName, Limits } from "../../runtime/schema.ts";
 import { environmentNameSchema, guaranteeSchema, limitsSchema, sandboxPathSchema } from "../../runtime/schema.ts";
 import type { Flag, FlagValues, Invocation } from "../command.ts";
 import { fail } from "../failures.ts";
-import { SHORTEST_SECRET_BYTES } from "./masking.ts";
 
 /** What the command line asks for, checked; nothing of the machine has been decided yet. */
 export interface RunRequest {

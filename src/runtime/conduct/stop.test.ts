@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import test, { mock, type TestContext } from "node:test";
 import type { Supervised } from "../../host/index.ts";
-import { Stopping } from "./stop.ts";
+import { type Cancels, Stopping } from "./stop.ts";
 
 /** A run that does nothing but note what is asked of it. */
 function recordedRun(): Supervised & { readonly asked: string[] } {
@@ -21,24 +21,38 @@ function recordedRun(): Supervised & { readonly asked: string[] } {
 	};
 }
 
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-
 interface Scene {
 	readonly run: ReturnType<typeof recordedRun>;
 	readonly stopping: Stopping;
 	readonly said: readonly string[];
+	/** Whoever asked for the run asks to end it. */
+	cancel(signal: NodeJS.Signals): void;
+	listening(): "yes" | "no";
 }
 
 function scene(context: TestContext, timeoutMs: number | null): Scene {
 	mock.timers.enable({ apis: ["setTimeout"] });
 	const run = recordedRun();
 	const said: string[] = [];
-	const stopping = new Stopping(run, timeoutMs, (text) => void said.push(text));
+	let heard: ((signal: NodeJS.Signals) => void) | undefined;
+	const cancels: Cancels = (cancel) => {
+		heard = cancel;
+		return () => {
+			heard = undefined;
+		};
+	};
+	const stopping = new Stopping(run, timeoutMs, cancels, (text) => void said.push(text));
 	context.after(() => {
 		stopping.done();
 		mock.timers.reset();
 	});
-	return { run, stopping, said };
+	return {
+		run,
+		stopping,
+		said,
+		cancel: (signal) => heard?.(signal),
+		listening: () => (heard === undefined ? "no" : "yes"),
+	};
 }
 
 test("a timeout asks with SIGTERM, and kills after five seconds of grace", (context) => {
@@ -62,10 +76,10 @@ test("without a timeout the clock ends nothing", (context) => {
 	assert.equal(stopping.reason, null);
 });
 
-for (const signal of SIGNALS) {
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 	test(`${signal} once is passed on; the run has its grace`, (context) => {
-		const { run, stopping } = scene(context, null);
-		process.emit(signal, signal);
+		const { run, stopping, cancel } = scene(context, null);
+		cancel(signal);
 		assert.deepEqual(run.asked, [signal]);
 		assert.equal(stopping.reason, "cancelled");
 		assert.equal(stopping.signal, signal);
@@ -74,27 +88,27 @@ for (const signal of SIGNALS) {
 	});
 }
 
-test("Ctrl-C twice kills at once", (context) => {
-	const { run, stopping } = scene(context, null);
-	process.emit("SIGINT", "SIGINT");
-	process.emit("SIGINT", "SIGINT");
+test("a second cancel kills at once", (context) => {
+	const { run, stopping, cancel } = scene(context, null);
+	cancel("SIGINT");
+	cancel("SIGINT");
 	assert.deepEqual(run.asked, ["SIGINT", "kill"]);
 	assert.equal(stopping.reason, "cancelled");
 	assert.equal(stopping.signal, "SIGINT");
 });
 
-test("Ctrl-C in the grace of a timeout kills at once, and it stays a timeout", (context) => {
-	const { run, stopping } = scene(context, 1000);
+test("a cancel in the grace of a timeout kills at once, and it stays a timeout", (context) => {
+	const { run, stopping, cancel } = scene(context, 1000);
 	mock.timers.tick(1000);
-	process.emit("SIGINT", "SIGINT");
+	cancel("SIGINT");
 	assert.deepEqual(run.asked, ["SIGTERM", "kill"]);
 	assert.equal(stopping.reason, "timeout");
 	assert.equal(stopping.signal, null);
 });
 
-test("a timeout in the grace of Ctrl-C changes nothing", (context) => {
-	const { run, stopping } = scene(context, 1000);
-	process.emit("SIGINT", "SIGINT");
+test("a timeout in the grace of a cancel changes nothing", (context) => {
+	const { run, stopping, cancel } = scene(context, 1000);
+	cancel("SIGINT");
 	mock.timers.tick(1000);
 	assert.deepEqual(run.asked, ["SIGINT"]);
 	assert.equal(stopping.reason, "cancelled");
@@ -110,19 +124,12 @@ test("output past its limit kills without grace, and the first reason stays", (c
 	assert.equal(run.asked.includes("SIGTERM"), false);
 });
 
-test("when it is done no handler and no timer is left", (context) => {
-	const before = SIGNALS.map((signal) => process.listenerCount(signal));
-	const { run, stopping } = scene(context, 1000);
-	assert.deepEqual(
-		SIGNALS.map((signal) => process.listenerCount(signal)),
-		before.map((count) => count + 1),
-	);
-	process.emit("SIGTERM", "SIGTERM");
+test("when it is done no timer is left and no cancel is heard", (context) => {
+	const { run, stopping, cancel, listening } = scene(context, 1000);
+	assert.equal(listening(), "yes");
+	cancel("SIGTERM");
 	stopping.done();
-	assert.deepEqual(
-		SIGNALS.map((signal) => process.listenerCount(signal)),
-		before,
-	);
+	assert.equal(listening(), "no");
 	mock.timers.tick(60_000);
 	assert.deepEqual(run.asked, ["SIGTERM"]);
 });

@@ -1,9 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { type RunId, runIdSchema } from "../../core/index.ts";
-import { driverNameSchema } from "../../runtime/schema.ts";
-import { fail } from "../failures.ts";
+import { type Clock, type RunId, runIdSchema } from "../../core/index.ts";
+import { driverNameSchema } from "../schema.ts";
+import type { DecidedRun } from "./parts.ts";
 
 /** What is remembered of a run beside its receipt: enough to list it, and to clean up when Vouch was killed. */
 export const runRecordSchema = z.strictObject({
@@ -69,16 +69,6 @@ export class RunRecords {
 		}
 	}
 
-	/** The run whose id is, or begins with, what a person typed; `last` is the newest. Throws when there isn't exactly one. */
-	find(text: string): RunRecord {
-		const all = this.list();
-		const fits = text === "last" ? all.slice(0, 1) : all.filter((record) => record.runId.startsWith(text));
-		const [found, ...others] = fits;
-		if (found === undefined || text === "") throw fail("cli.run-not-found", { run: text });
-		if (others.length > 0) throw fail("cli.run-ambiguous", { run: text, count: String(fits.length) });
-		return found;
-	}
-
 	#ids(): RunId[] {
 		try {
 			return readdirSync(this.#directory).flatMap((name) => {
@@ -108,6 +98,18 @@ export function startTicksOf(pid: number): string | undefined {
 	} catch {
 		return undefined;
 	}
+}
+
+/** Of a run that begins now and is held by this process. */
+export function recordOf({ runId, workload, driver }: DecidedRun, clock: Clock): RunRecord {
+	return {
+		runId,
+		argv: workload.argv,
+		driver: driver.name,
+		startedAt: new Date(clock.nowMs()).toISOString(),
+		owner: { pid: process.pid, startTicks: startTicksOf(process.pid) ?? "" },
+		status: "live",
+	};
 }
 
 export function isOwnerAlive(record: RunRecord): boolean {

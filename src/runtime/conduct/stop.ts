@@ -1,5 +1,8 @@
 import type { Supervised } from "../../host/index.ts";
 
+/** Hands on every request to end the run, named by the signal to send it, until the function that it returns is called. */
+export type Cancels = (cancel: (signal: NodeJS.Signals) => void) => () => void;
+
 export type StopReason = "timeout" | "output-limit" | "cancelled";
 
 /** How long a command may take to end after it was asked to, before it is killed. */
@@ -8,7 +11,7 @@ const GRACE_MS = 5000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * What may end a run from outside: the clock, the output limit, Ctrl-C (gracefully; twice at once), a termination signal.
+ * What may end a run from outside: the clock, the output limit, whoever asked for it (gracefully; twice at once).
  * `reason` is the first that happened.
  */
 export class Stopping {
@@ -16,13 +19,13 @@ export class Stopping {
 	#signal: NodeJS.Signals | null = null;
 	readonly #run: Supervised;
 	readonly #timers: NodeJS.Timeout[] = [];
-	readonly #onSignal = (signal: NodeJS.Signals): void => this.#cancel(signal);
+	readonly #ignoreCancels: () => void;
 	readonly #say: (text: string) => void;
 
-	constructor(run: Supervised, timeoutMs: number | null, say: (text: string) => void) {
+	constructor(run: Supervised, timeoutMs: number | null, cancels: Cancels, say: (text: string) => void) {
 		this.#run = run;
 		this.#say = say;
-		for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, this.#onSignal);
+		this.#ignoreCancels = cancels((signal) => this.#cancel(signal));
 		if (timeoutMs !== null) this.#waitFor(timeoutMs);
 	}
 
@@ -36,10 +39,10 @@ export class Stopping {
 		this.#run.kill();
 	}
 
-	/** No timer and no handler is left. */
+	/** No timer is left, and no cancel is heard any more. */
 	done(): void {
 		for (const timer of this.#timers) clearTimeout(timer);
-		for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.off(signal, this.#onSignal);
+		this.#ignoreCancels();
 	}
 
 	/** In steps, since one timer waits 24.8 days at most. */

@@ -2,8 +2,9 @@ import { createHash, type Hash } from "node:crypto";
 import type { Readable, Writable } from "node:stream";
 import type { Clock, Digest } from "../../core/index.ts";
 import type { Ending, Supervised } from "../../host/index.ts";
-import type { Workload } from "../../runtime/schema.ts";
+import type { Workload } from "../schema.ts";
 import { type Captured, capture, type OutputBudget } from "./capture.ts";
+import type { Ties } from "./parts.ts";
 import type { RunFiles } from "./records.ts";
 import { Stopping, type StopReason } from "./stop.ts";
 
@@ -32,14 +33,14 @@ export interface Screens {
 export async function observe(
 	run: Supervised,
 	workload: Workload,
-	secrets: readonly string[],
 	files: RunFiles,
-	screens: Screens,
+	{ environment, screens, cancels }: Pick<Ties, "environment" | "screens" | "cancels">,
 	clock: Clock,
 ): Promise<Observed> {
+	const secrets = workload.secrets.flatMap((name) => environment[name] ?? []);
 	const startedAtMs = clock.nowMs();
 	const startedAt = clock.monotonicMs();
-	const stopping = new Stopping(run, workload.limits.timeoutMs, screens.say);
+	const stopping = new Stopping(run, workload.limits.timeoutMs, cancels, screens.say);
 	const input = new Input(run.stdin, screens.stdin);
 	const budget: OutputBudget = {
 		left: workload.limits.outputBytes ?? Number.POSITIVE_INFINITY,

@@ -7,12 +7,22 @@ import { PassThrough, Readable } from "node:stream";
 import test, { type TestContext } from "node:test";
 import { newId, type RunId, systemClock } from "../../core/index.ts";
 import type { Ending, Supervised } from "../../host/index.ts";
-import type { Workload } from "../../runtime/schema.ts";
+import type { Workload } from "../schema.ts";
 import { observe, type Screens } from "./observe.ts";
 import { type RunFiles, RunRecords } from "./records.ts";
 
 const ENDING: Ending = { exitCode: 0, signal: null, cause: "program", message: null, counters: null };
 const NO_SCREENS: Screens = { stdin: null, stdout: null, stderr: null, say: () => {} };
+
+const tiesTo = (screens: Screens) => ({ environment: {}, screens, cancels });
+
+let listening = 0;
+const cancels = (): (() => void) => {
+	listening += 1;
+	return () => {
+		listening -= 1;
+	};
+};
 
 /** `cat`, more or less: prints what it reads, ends when that does or when it is killed. */
 function cat(): Supervised & { readonly asked: string[] } {
@@ -78,7 +88,7 @@ test("what goes in is digested, what comes out is kept", async (context) => {
 	const files = filesIn(context);
 	const input = Buffer.alloc(300_000, "in and out ");
 	const screens = { ...NO_SCREENS, stdin: Readable.from([input.subarray(0, 7), input.subarray(7)]) };
-	const observed = await observe(cat(), workload(null), [], files, screens, systemClock);
+	const observed = await observe(cat(), workload(null), files, tiesTo(screens), systemClock);
 	const digest = `sha256:${createHash("sha256").update(input).digest("hex")}`;
 	assert.deepEqual(observed.stdin, { digest, bytes: input.length });
 	assert.deepEqual(observed.stdout, { digest, bytes: input.length, truncated: false });
@@ -88,7 +98,7 @@ test("what goes in is digested, what comes out is kept", async (context) => {
 });
 
 test("no stdin is an empty one, and nothing is claimed of it", async (context) => {
-	const observed = await observe(cat(), workload(null), [], filesIn(context), NO_SCREENS, systemClock);
+	const observed = await observe(cat(), workload(null), filesIn(context), tiesTo(NO_SCREENS), systemClock);
 	assert.equal(observed.stdin, null);
 	assert.equal(observed.stdout.bytes, 0);
 });
@@ -98,12 +108,11 @@ test("when the output can't be kept the run is killed, not left alone", async ()
 	const nowhere = new RunRecords(join(tmpdir(), "vouch-no-such-folder")).files(newId<RunId>(0));
 	const endless = { ...NO_SCREENS, stdin: new Readable({ read() {} }) };
 	endless.stdin.push("something");
-	await assert.rejects(observe(run, workload(null), [], nowhere, endless, systemClock), /ENOENT/);
+	await assert.rejects(observe(run, workload(null), nowhere, tiesTo(endless), systemClock), /ENOENT/);
 	assert.deepEqual(run.asked, ["kill"]);
 });
 
-test("nothing listens for signals when it is over, however it ended", async (context) => {
-	const before = process.listenerCount("SIGINT");
-	await observe(cat(), workload(10), [], filesIn(context), NO_SCREENS, systemClock);
-	assert.equal(process.listenerCount("SIGINT"), before);
+test("nothing listens for a cancel when it is over, however it ended", async (context) => {
+	await observe(cat(), workload(10), filesIn(context), tiesTo(NO_SCREENS), systemClock);
+	assert.equal(listening, 0);
 });

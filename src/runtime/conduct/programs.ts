@@ -1,9 +1,8 @@
 import { readFileSync } from "node:fs";
 import { digestOf } from "../../core/index.ts";
 import type { ReceiptPredicate } from "../../evidence/schema.ts";
-import type { DriverName } from "../../runtime/schema.ts";
-import { programVersion } from "../version.ts";
-import type { Parts } from "./parts.ts";
+import type { DriverName } from "../schema.ts";
+import type { ConductParts } from "./parts.ts";
 
 export type Programs = ReceiptPredicate["node"]["programs"];
 type Program = Programs[number];
@@ -20,9 +19,9 @@ const TRUSTED: Readonly<Partial<Record<DriverName, readonly string[]>>> = {
 const MAX_DIGESTED_BYTES = 2 * 2 ** 20;
 
 /** Versions and digests of the programs that a run's guarantees rest on. */
-export async function programsOf(driver: DriverName, parts: Parts): Promise<Programs> {
+export async function programsOf(driver: DriverName, parts: ConductParts): Promise<Programs> {
 	const own: Program[] = [
-		{ name: "vouch", version: programVersion(), digest: null },
+		{ name: "vouch", version: parts.version(), digest: null },
 		{ name: "node", version: process.version, digest: null },
 	];
 	const others = (TRUSTED[driver] ?? []).map(async (name): Promise<Program> => {

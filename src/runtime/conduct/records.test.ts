@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import fc from "fast-check";
-import { newId, type RunId, VouchError } from "../../core/index.ts";
+import { newId, type RunId } from "../../core/index.ts";
 import { isOwnerAlive, type RunRecord, RunRecords, startTicksOf } from "./records.ts";
 
 function folder(context: TestContext): string {
@@ -28,23 +28,9 @@ function recordAt(nowMs: number): RunRecord {
 	};
 }
 
-function codeOf(action: () => unknown): string {
-	try {
-		action();
-	} catch (error) {
-		if (error instanceof VouchError) return error.code;
-		throw error;
-	}
-	return "nothing was thrown";
-}
-
 test("without the folder there are no runs", (context) => {
 	const records = new RunRecords(folder(context));
 	assert.deepEqual(records.list(), []);
-	assert.equal(
-		codeOf(() => records.find("last")),
-		"cli.run-not-found",
-	);
 });
 
 test("a record comes back as it was written, private, and update leaves one file", (context) => {
@@ -90,36 +76,6 @@ test("a damaged record, whatever is in it, is no run and no failure", (context) 
 		}),
 		{ numRuns: 100 },
 	);
-});
-
-test("a run is found by its id, the beginning of one, and last", (context) => {
-	const records = new RunRecords(folder(context));
-	const [first, second] = [recordAt(START_MS), recordAt(START_MS + 86_400_000)];
-	for (const record of [first, second]) records.create(record);
-	assert.equal(records.find(first.runId).runId, first.runId);
-	assert.equal(records.find(second.runId.slice(0, 12)).runId, second.runId);
-	assert.equal(records.find("last").runId, second.runId);
-});
-
-test("what names no run, or several, is refused with what to do", (context) => {
-	const records = new RunRecords(folder(context));
-	const [first] = [recordAt(START_MS), recordAt(START_MS + 1)].map((record) => {
-		records.create(record);
-		return record;
-	});
-	assert.equal(
-		codeOf(() => records.find("")),
-		"cli.run-not-found",
-	);
-	assert.equal(
-		codeOf(() => records.find("ffffffff")),
-		"cli.run-not-found",
-	);
-	assert.equal(
-		codeOf(() => records.find("../../etc")),
-		"cli.run-not-found",
-	);
-	assert.throws(() => records.find(first?.runId.slice(0, 8) ?? ""), /2 runs begin with that\. Give more of the id/);
 });
 
 test("a forgotten run leaves nothing", (context) => {

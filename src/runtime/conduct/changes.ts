@@ -1,10 +1,9 @@
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Digest } from "../../core/index.ts";
-import { digestOf } from "../../core/index.ts";
+import { type Digest, digestOf } from "../../core/index.ts";
 import type { TreeChange } from "../../evidence/schema.ts";
 import { compareTrees, scanTree, type TreeSnapshot } from "../../host/index.ts";
-import { privateDirectory } from "../node-keys.ts";
-import type { Parts } from "./parts.ts";
+import type { ConductParts } from "./parts.ts";
 
 /** Paths listed in a receipt; more are counted. The digests before and after cover them all. */
 const MAX_LISTED = 10_000;
@@ -15,8 +14,12 @@ export interface WorkspaceChanges {
 	readonly omitted: number;
 }
 
-export function scanWorkspace(source: string, parts: Parts): Promise<TreeSnapshot> {
-	const cache = privateDirectory(join(parts.directories.cache, "trees"));
+export function scanWorkspace(
+	source: string,
+	{ directories }: Pick<ConductParts, "directories">,
+): Promise<TreeSnapshot> {
+	const cache = join(directories.cache, "trees");
+	mkdirSync(cache, { recursive: true, mode: 0o700 });
 	return scanTree(source, { cacheFile: join(cache, digestOf(source).slice("sha256:".length)) });
 }
 

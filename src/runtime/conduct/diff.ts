@@ -1,13 +1,13 @@
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
-import { newId, type RunId } from "../../core/index.ts";
+import type { RunId } from "../../core/index.ts";
 import { DIFF_EXIT, type DiffPlan, type GitHead, planWorkspaceDiff, type TreeSnapshot } from "../../host/index.ts";
-import { chooseDriver, type PlanRequest } from "../../runtime/index.ts";
-import { NO_LIMITS, type Workload } from "../../runtime/schema.ts";
-import { privateDirectory } from "../node-keys.ts";
+import type { PlanRequest } from "../driver.ts";
+import { chooseDriver } from "../known-drivers.ts";
+import { NO_LIMITS, type Workload } from "../schema.ts";
 import type { WorkspaceChanges } from "./changes.ts";
-import type { Parts } from "./parts.ts";
+import type { ConductParts } from "./parts.ts";
+import { withRunDirectory } from "./run-directory.ts";
 
 /** A larger diff is left out; the receipt still lists every path. */
 const MAX_DIFF_BYTES = 8 * 2 ** 20;
@@ -22,7 +22,7 @@ export async function workspaceDiff(
 	before: TreeSnapshot,
 	after: TreeSnapshot,
 	changes: WorkspaceChanges,
-	parts: Parts,
+	parts: ConductParts,
 ): Promise<Uint8Array | null> {
 	if (changes.paths.length === 0) return null;
 	const request = {
@@ -37,10 +37,8 @@ export async function workspaceDiff(
 	return planned.kind === "planned" ? diffInSandbox(planned.plan, after.root, parts) : null;
 }
 
-async function diffInSandbox(diff: DiffPlan, source: string, parts: Parts): Promise<Uint8Array | null> {
-	const runId = newId<RunId>(parts.clock.nowMs());
-	const runDirectory = privateDirectory(join(parts.directories.runtime, runId));
-	try {
+function diffInSandbox(diff: DiffPlan, source: string, parts: ConductParts): Promise<Uint8Array | null> {
+	return withRunDirectory(parts, async (runId, runDirectory) => {
 		const choice = await chooseDriver(planRequestOf(diff, source, runId, runDirectory, parts), null, parts.measured);
 		if (choice.kind === "unmet") return null;
 		const run = await choice.driver.start(choice.plan, { environment: diff.environment }, parts.host);
@@ -51,13 +49,17 @@ async function diffInSandbox(diff: DiffPlan, source: string, parts: Parts): Prom
 		const [text, ending] = await Promise.all([buffer(run.stdout), run.ended]);
 		clearTimeout(timer);
 		return ending.exitCode === DIFF_EXIT.done && text.length > 0 ? text : null;
-	} finally {
-		rmSync(runDirectory, { recursive: true, force: true });
-	}
+	});
 }
 
 /** No gate listens on its socket: whatever the diff tried to reach, nobody would carry it. */
-function planRequestOf(diff: DiffPlan, source: string, runId: RunId, runDirectory: string, parts: Parts): PlanRequest {
+function planRequestOf(
+	diff: DiffPlan,
+	source: string,
+	runId: RunId,
+	runDirectory: string,
+	parts: ConductParts,
+): PlanRequest {
 	const workload: Workload = {
 		schema: "vouch.workload/v1",
 		root: { kind: "host" },

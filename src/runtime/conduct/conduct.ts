@@ -1,0 +1,58 @@
+import { type Gate, openGate } from "../../egress/index.ts";
+import { readGitHead, type Supervised, socketOwner, type TreeSnapshot } from "../../host/index.ts";
+import { failures } from "../failures.ts";
+import { changesBetween, scanWorkspace } from "./changes.ts";
+import { workspaceDiff } from "./diff.ts";
+import { type Observed, observe } from "./observe.ts";
+import type { ConductParts, DecidedRun, Finished, Ties } from "./parts.ts";
+import { type Programs, programsOf } from "./programs.ts";
+import type { RunFiles } from "./records.ts";
+
+/**
+ * Runs what was decided and measures it. Whatever happens, nothing of it is left running when this settles. Throws
+ * `start-failed` when the command was not run.
+ */
+export async function conduct(run: DecidedRun, files: RunFiles, ties: Ties, parts: ConductParts): Promise<Finished> {
+	const source = run.workspaceFolder;
+	const scan = async (): Promise<TreeSnapshot | null> => (source === null ? null : await scanWorkspace(source, parts));
+	let live: Supervised | undefined;
+	const gate = await openGate({
+		rules: run.rules,
+		socketPath: run.gateSocket,
+		upstreamProxy: ties.upstreamProxy,
+		processOf: async ({ address, port }) => (live === undefined ? null : socketOwner(live.programPid, address, port)),
+	});
+	let before: TreeSnapshot | null;
+	let observed: Observed | undefined;
+	let programs: Programs;
+	let ledger: Finished["ledger"];
+	// Read before the run: afterwards HEAD is what the command made of it.
+	const head = readGitHead(source ?? "/nonexistent");
+	try {
+		before = await scan();
+		live = await start(run, ties, gate, parts);
+		const observing = observe(live, run.workload, files, ties, parts.clock);
+		ties.started();
+		[observed, programs] = await Promise.all([observing, programsOf(run.driver.name, parts)]);
+	} catch (error) {
+		// Nobody is left to watch it.
+		live?.kill();
+		await live?.ended;
+		throw error;
+	} finally {
+		ledger = await gate.close({ counters: observed?.ending.counters ?? null, merkleRoot: ties.merkleRoot });
+	}
+	if (observed.ending.cause === "failed-to-start") {
+		throw failures.fail("start-failed", { problem: observed.ending.message ?? "the supervisor gave no reason" });
+	}
+	const after = await scan();
+	const changes = changesBetween(before, after);
+	const diff = before === null || after === null ? null : await workspaceDiff(head, before, after, changes, parts);
+	return { run, observed, ledger, before, changes, diff, programs };
+}
+
+async function start(run: DecidedRun, ties: Ties, gate: Gate, parts: ConductParts): Promise<Supervised> {
+	const live = await run.driver.start(run.plan, { environment: ties.environment }, parts.host);
+	live.onEvent((event) => gate.noteSupervisorEvent(event));
+	return live;
+}
