@@ -10,7 +10,7 @@ import { rootFolder } from "../plan/folder-input.ts";
 import { hubName } from "../plan/pinning.ts";
 import type { BuildPlan, ContextInput, DebianInput, DockerfileInput, SourceInput } from "../plan/schema.ts";
 import type { ContextSource, DebianSource, DockerfileSource, RecipeSource } from "../recipe/schema.ts";
-import type { NamedContext } from "../sources/dockerfile/index.ts";
+import type { NamedContext, StageRequest } from "../sources/dockerfile/index.ts";
 import type { OnProgress } from "./progress.ts";
 
 export interface SourceTreeOptions {
@@ -57,10 +57,12 @@ export async function checkSourceUnchanged(
 	if (source.kind === "folder" && input.kind === "folder")
 		check(await rootFolder(source.path, options), input.treeDigest);
 	if ("fileDigest" in input && "path" in source) check(await rememberedDigest(source.path, options), input.fileDigest);
-}
-
-function isPlainTar(source: RootfsSource): source is Extract<RootfsSource, { kind: "folder" | "tar" }> {
-	return source.kind === "folder" || source.kind === "tar";
+	if (source.kind !== "dockerfile" || input.kind !== "dockerfile") return;
+	for (const [name, context] of Object.entries(source.contexts)) {
+		const planned = input.contexts[name];
+		// A folder was looked at when it was staged; the rest goes by digests.
+		if (planned !== undefined && "fileDigest" in planned) await checkSourceUnchanged(context, planned, options);
+	}
 }
 
 class SourceMaking {
@@ -124,20 +126,16 @@ class SourceMaking {
 	}
 
 	async #dockerfile(source: DockerfileSource, input: DockerfileInput): Promise<RootfsSource> {
-		const { host, plan, signal, progress, workFolder, cacheDirectory } = this.#options;
+		const { host, plan, signal, progress, workFolder } = this.#options;
 		const { epoch } = plan.rootfs;
-		const { buildDockerfile, stageContext } = await import("../sources/dockerfile/index.ts");
+		const { buildDockerfile } = await import("../sources/dockerfile/index.ts");
 		const context = join(workFolder, "context");
-		await stageContext(
-			{ source: source.path, dockerfile: source.file, contextDigest: input.contextDigest, target: context },
-			{
-				cacheDirectory,
-				epoch,
-				signal,
-				progress: (doneBytes, totalBytes) =>
-					progress({ step: "source", what: "copying the context", doneBytes, totalBytes }),
-			},
-		);
+		await this.#stage({
+			source: source.path,
+			dockerfile: source.file,
+			contextDigest: input.contextDigest,
+			target: context,
+		});
 		const dockerfile = join(workFolder, "Dockerfile");
 		await copyFile(join(source.path, source.file), dockerfile);
 		await this.#checkFile(dockerfile, input.dockerfileDigest, source.path);
@@ -156,10 +154,22 @@ class SourceMaking {
 				epoch,
 				workFolder,
 			},
-			source.builder,
+			input.builder.name,
 			{ host, signal, onLine: this.#lines("running the Dockerfile") },
 		);
 		return { kind: built.kind, path: built.path, tag: null };
+	}
+
+	async #stage(request: StageRequest): Promise<void> {
+		const { plan, signal, progress, cacheDirectory } = this.#options;
+		const { stageContext } = await import("../sources/dockerfile/index.ts");
+		await stageContext(request, {
+			cacheDirectory,
+			epoch: plan.rootfs.epoch,
+			signal,
+			progress: (doneBytes, totalBytes) =>
+				progress({ step: "source", what: "copying the context", doneBytes, totalBytes }),
+		});
 	}
 
 	async #checkFile(path: string, planned: Digest, source: string): Promise<void> {
@@ -176,25 +186,47 @@ class SourceMaking {
 		}
 		for (const [name, digest] of Object.entries(input.images)) {
 			const path = await this.#registry(hubName(name), digest);
-			contexts.push({ name, kind: "oci-layout", path, tag: null });
+			contexts.push({ name, kind: "oci-layout", path, manifestDigest: await this.#manifestIn(path) });
 		}
 		return contexts;
 	}
 
 	async #context(name: string, source: ContextSource, input: ContextInput): Promise<NamedContext> {
-		const rootfs = await this.#plain(source, input);
-		if (!isPlainTar(rootfs)) return { ...rootfs, name };
-		if (rootfs.kind === "folder") {
-			await checkSourceUnchanged(source, input, this.#options);
-			return { name, kind: "folder", path: rootfs.path };
-		}
-		// A system in a tar becomes an image of one layer, which FROM can name.
-		this.#options.progress({ step: "source", what: `preparing ${name}` });
 		const folder = join(this.#options.workFolder, `context-${name.replace(/[^a-z0-9]/g, "-")}`);
-		await mkdir(folder);
-		const { writeLayout } = await import("../sources/dockerfile/index.ts");
-		await writeLayout(rootfs.path, folder, this.#options.plan.platform);
-		return { name, kind: "oci-layout", path: folder, tag: null };
+		const rootfs = await this.#plain(source, input);
+		switch (rootfs.kind) {
+			case "folder":
+				if (input.kind !== "folder") throw new TypeError(`a plan of ${input.kind} for a folder`);
+				await this.#stage({
+					source: rootfs.path,
+					dockerfile: null,
+					contextDigest: input.treeDigest,
+					target: folder,
+				});
+				return { name, kind: "folder", path: folder };
+			case "tar": {
+				// A system in a tar becomes an image of one layer, which FROM can name.
+				this.#options.progress({ step: "source", what: `preparing ${name}` });
+				await mkdir(folder);
+				const { writeLayout } = await import("../sources/dockerfile/index.ts");
+				const manifestDigest = await writeLayout(rootfs.path, folder, this.#options.plan.platform);
+				return { name, kind: "oci-layout", path: folder, manifestDigest };
+			}
+			case "oci-layout": {
+				const { path } = rootfs;
+				const planned = input.kind === "oci-layout" ? input.manifestDigest : await this.#manifestIn(path);
+				return { name, kind: "oci-layout", path, manifestDigest: planned };
+			}
+			case "oci-archive":
+			case "docker-archive":
+				return { name, kind: rootfs.kind, path: rootfs.path, tag: rootfs.tag };
+		}
+	}
+
+	/** Of a layout in the cache, which holds what one digest leads to. */
+	async #manifestIn(path: string): Promise<Digest> {
+		const { layoutManifest } = await import("../plan/layout-input.ts");
+		return layoutManifest(path, null, this.#options.plan.platform);
 	}
 
 	#lines(what: string): (line: string) => void {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { imagesNamedIn } from "./dockerfile.ts";
+import { addressesAdded, imagesNamedIn } from "./dockerfile.ts";
 import { isLeftOut, rulesOf } from "./ignored-paths.ts";
 
 const facts = { arguments: { VERSION: "3.12" }, contexts: ["base"], platform: "linux/amd64" } as const;
@@ -31,6 +31,24 @@ test("images are those that FROM, COPY --from and mounts take from elsewhere", (
 		"busybox:1.36",
 		"python:3.12",
 		"registry.example/team/tool:1@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+	]);
+});
+
+test("addresses that ADD would fetch are found, but for those that a checksum binds", () => {
+	const text = [
+		"FROM base",
+		"ADD https://files.example/a.tar /a",
+		'add --chown=1:1 ["HTTP://files.example/b", "/b"]',
+		`ADD --checksum=sha256:${"0".repeat(64)} https://files.example/c /c`,
+		"ADD local.tar git@git.example:team/app.git \\",
+		"  /d",
+		"RUN echo ADD https://files.example/e",
+		"COPY https /https",
+	].join("\n");
+	assert.deepEqual(addressesAdded(text), [
+		"https://files.example/a.tar",
+		"HTTP://files.example/b",
+		"git@git.example:team/app.git",
 	]);
 });
 

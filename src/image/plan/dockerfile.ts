@@ -51,6 +51,16 @@ export function imagesNamedIn(text: string, facts: DockerfileFacts): readonly st
 	return [...found].sort();
 }
 
+/** What ADD would fetch that no checksum binds. BuildKit fetches it whatever network RUN has. */
+export function addressesAdded(text: string): readonly string[] {
+	const found = instructionsOf(text).flatMap((line) => {
+		const [keyword = "", ...words] = line.split(/\s+/);
+		if (keyword.toUpperCase() !== "ADD" || flagsOf(words).some((word) => word.startsWith("--checksum="))) return [];
+		return words.map((word) => word.replace(/^[["',]+|["',\]]+$/g, ""));
+	});
+	return found.filter((word) => /^(?:https?|git|ssh):\/\/|^git@/i.test(word));
+}
+
 function flagsOf(words: readonly string[]): readonly string[] {
 	const end = words.findIndex((word) => !word.startsWith("--"));
 	return end === -1 ? words : words.slice(0, end);

@@ -47,15 +47,15 @@ export async function rootFolder(path: string, options: DigestOptions): Promise<
 }
 
 /**
- * A Dockerfile's context: the folder without what its .dockerignore leaves out and without the lock, which is written after
- * a build and must not change the next. Throws VouchError `image-source-unreadable`, `dockerfile-impossible`.
+ * A Dockerfile's context, or without a Dockerfile a named one: the folder without what its .dockerignore leaves out and without
+ * the lock, which is written after a build and must not change the next. Throws VouchError `image-source-unreadable`, `dockerfile-impossible`.
  */
 export async function contextFolder(
 	folder: string,
-	dockerfile: string,
+	dockerfile: string | null,
 	options: DigestOptions,
 ): Promise<ContextFolder> {
-	const { entries } = await scan(folder, `context ${dockerfile}`, ignoredPaths(folder, dockerfile), options);
+	const { entries } = await scan(folder, `context ${dockerfile ?? "alone"}`, ignoredPaths(folder, dockerfile), options);
 	const staged: StagedEntry[] = [];
 	for (const [path, entry] of sorted(entries)) {
 		const { type: kind } = entry;

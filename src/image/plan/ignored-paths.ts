@@ -16,11 +16,11 @@ const files = (dockerfile: string): readonly string[] => [
 
 /**
  * Paths of a context that its .dockerignore leaves out, each without what is below it. The last rule that fits a path or a
- * folder above it decides, as moby's patternmatcher has it.
+ * folder above it decides, as moby's patternmatcher has it. Without a Dockerfile the folder is a named context: nothing is.
  */
-export function ignoredPaths(folder: string, dockerfile: string): readonly string[] {
+export function ignoredPaths(folder: string, dockerfile: string | null): readonly string[] {
 	const rules = rulesOf(
-		files(dockerfile)
+		(dockerfile === null ? [] : files(dockerfile))
 			.map((name) => textOf(join(folder, name)))
 			.find((text) => text !== undefined),
 	);

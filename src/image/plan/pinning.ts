@@ -135,11 +135,16 @@ class Pinning {
 		const { digest } = await contextFolder(path, file, this.#options);
 		const dockerfileDigest = await rememberedDigest(join(path, file), this.#options);
 		const contexts: Record<string, ContextInput> = {};
-		for (const [name, context] of Object.entries(source.contexts)) contexts[name] = await this.#plain(context);
+		for (const [name, context] of Object.entries(source.contexts)) contexts[name] = await this.#context(context);
 		const text = await readFile(join(path, file), "utf8").catch((error: unknown) => {
 			throw fail("image-source-unreadable", { source: join(path, file), reason: (error as Error).message }, error);
 		});
-		const { imagesNamedIn } = await import("./dockerfile.ts");
+		const { addressesAdded, imagesNamedIn } = await import("./dockerfile.ts");
+		const [address] = network === "none" ? addressesAdded(text) : [];
+		if (address !== undefined) {
+			const reason = `ADD would fetch ${address}, and it has no network; put the file beside it, or set dockerfile.network to host`;
+			throw fail("dockerfile-impossible", { source: path, reason });
+		}
 		const named = imagesNamedIn(text, {
 			arguments: source.arguments,
 			contexts: Object.keys(contexts),
@@ -147,6 +152,7 @@ class Pinning {
 		});
 		const images: DockerfileInput["images"] = {};
 		for (const name of named) images[name] = await this.#image(hubName(name));
+		const { chooseBuilder } = await import("../sources/dockerfile/builder.ts");
 		const { arguments: given } = source;
 		return {
 			kind: "dockerfile",
@@ -155,8 +161,15 @@ class Pinning {
 			target,
 			arguments: given,
 			network,
+			builder: await chooseBuilder(source, this.#options),
 			contexts,
 			images,
 		};
+	}
+
+	async #context(source: ContextSource): Promise<ContextInput> {
+		if (source.kind !== "folder") return this.#plain(source);
+		const { digest } = await contextFolder(source.path, null, this.#options);
+		return { kind: "folder", treeDigest: digest };
 	}
 }

@@ -44,6 +44,7 @@ export const lockSchema = z.strictObject({
 });
 export type Pins = z.infer<typeof lockSchema>["pins"];
 
+/** `treeDigest` of a context is that of the folder as it is staged, see `contextDigest`. */
 const treeInput = z.strictObject({ kind: z.literal("folder"), treeDigest: digestSchema });
 const fileInput = z.strictObject({
 	kind: z.enum(["tar", "oci-archive", "docker-archive"]),
@@ -81,6 +82,8 @@ const dockerfileInput = z.strictObject({
 	target: z.string().nullable(),
 	arguments: z.record(z.string(), z.string()),
 	network: z.enum(["none", "host"]),
+	/** The bytes depend on it. */
+	builder: z.strictObject({ name: z.enum(["buildah", "docker"]), version: z.string() }),
 	contexts: z.record(z.string(), contextInputSchema),
 	/** Images that FROM and COPY --from name, by that name. */
 	images: z.record(z.string(), digestSchema),

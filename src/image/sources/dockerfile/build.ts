@@ -1,11 +1,11 @@
 import { readFile } from "node:fs/promises";
 import type { Host } from "../../../host/index.ts";
 import { fail } from "../../failures.ts";
-import type { DockerfileSource } from "../../recipe/schema.ts";
+import type { DockerfileInput } from "../../plan/schema.ts";
 import type { Platform } from "../../schema.ts";
 import { machinePlatform } from "../../store/index.ts";
 import { buildWithBuildah } from "./buildah.ts";
-import { buildWithDocker, dockerAnswers } from "./buildkit.ts";
+import { buildWithDocker } from "./buildkit.ts";
 import type { NamedContext } from "./contexts.ts";
 
 export interface DockerfileBuild {
@@ -50,18 +50,12 @@ const HANDLERS = {
  */
 export async function buildDockerfile(
 	build: DockerfileBuild,
-	builder: DockerfileSource["builder"],
+	builder: DockerfileInput["builder"]["name"],
 	options: DockerfileOptions,
 ): Promise<BuiltImage> {
 	options.signal?.throwIfAborted();
 	await checkPlatform(build, options.host);
-	const docker = builder === "buildah" ? undefined : await dockerAnswers(options.host);
-	if (docker !== undefined) return buildWithDocker(docker, build, options);
-	if (builder === "docker") {
-		const reason = "no Docker engine with buildx answers; start it, or choose the builder buildah";
-		throw fail("dockerfile-impossible", { source: build.source, reason });
-	}
-	return buildWithBuildah(build, options);
+	return builder === "docker" ? buildWithDocker(build, options) : buildWithBuildah(build, options);
 }
 
 async function checkPlatform({ platform, dockerfile, source }: DockerfileBuild, host: Host): Promise<void> {

@@ -19,6 +19,12 @@ export async function buildWithBuildah(build: DockerfileBuild, options: Dockerfi
 	}
 }
 
+const contextImage = (index: number): string => `localhost/vouch-context/${index}:x`;
+const CONTEXT_IMAGE = /\blocalhost\/vouch-context\/(\d+):x\b/g;
+/** Commits, ids, and ARGs of the platform that were offered and not taken. */
+const ACCOUNTS =
+	/^(?:COMMIT\b.*|--> \S+|Successfully tagged localhost\/out:latest|[0-9a-f]{64}|\[Warning\] one or more build args were not consumed: .*)$/;
+
 interface Programs {
 	readonly buildah: string;
 	readonly unshare: string;
@@ -58,11 +64,18 @@ class Buildah {
 				...["--network", "host", "--platform", platform, ...words],
 				...["-t", "out", "-f", dockerfile, context],
 			],
-			this.#options.onLine,
+			(line) => this.#tell(line),
 		);
 		const path = join(workFolder, "built");
 		await this.#run("push", ["--quiet", "--disable-compression", "out", `oci:${path}:x`]);
 		return { kind: "oci-layout", path };
+	}
+
+	/** What the Dockerfile does and says, without buildah's own accounts and with the names that the Dockerfile has. */
+	#tell(line: string): void {
+		if (ACCOUNTS.test(line)) return;
+		const named = line.replace(CONTEXT_IMAGE, (whole, index) => this.#build.contexts[Number(index)]?.name ?? whole);
+		this.#options.onLine(named);
 	}
 
 	/** Name of the context's image in the storage. */
@@ -73,7 +86,7 @@ class Buildah {
 		const place = join(this.#place.home, relative);
 		let from: string;
 		if (context.kind === "oci-layout") {
-			await narrowLayout(context, place, platform);
+			await narrowLayout(context, place);
 			from = `oci:${relative}`;
 		} else {
 			await symlink(context.path, place);
@@ -81,7 +94,7 @@ class Buildah {
 		}
 		const words = ["--quiet", "--os", "linux", "--arch", architectureOf(platform), from];
 		const [id = ""] = (await this.#run("pull", words)).slice(-1);
-		const name = `localhost/vouch-context/${index}:x`;
+		const name = contextImage(index);
 		await this.#run("tag", [id, name]);
 		return name;
 	}

@@ -1,25 +1,12 @@
 import { join } from "node:path";
-import type { Host } from "../../../host/index.ts";
 import { fail } from "../../failures.ts";
 import type { BuiltImage, DockerfileBuild, DockerfileOptions } from "./build.ts";
 import { narrowLayout } from "./contexts.ts";
 import { runBuilder } from "./programs.ts";
 
-/** Path of a docker that has buildx and whose engine answers. */
-export async function dockerAnswers(host: Host): Promise<string | undefined> {
-	const docker = await host.findProgram("docker");
-	if (docker === undefined) return undefined;
-	const engine = await host.run([docker, "info", "--format", "{{.ServerVersion}}"]);
-	if (engine.exitCode !== 0 || engine.stdout.trim() === "") return undefined;
-	const buildx = await host.run([docker, "buildx", "version"]);
-	return buildx.exitCode === 0 ? docker : undefined;
-}
-
-export async function buildWithDocker(
-	docker: string,
-	build: DockerfileBuild,
-	options: DockerfileOptions,
-): Promise<BuiltImage> {
+export async function buildWithDocker(build: DockerfileBuild, options: DockerfileOptions): Promise<BuiltImage> {
+	const docker = await options.host.findProgram("docker");
+	if (docker === undefined) throw fail("dockerfile-impossible", { source: build.source, reason: "docker is gone" });
 	const path = join(build.workFolder, "built.tar");
 	const output = `type=oci,dest=${path},compression=uncompressed,force-compression=true,rewrite-timestamp=true`;
 	const words = [
@@ -49,8 +36,8 @@ async function contextWords(build: DockerfileBuild): Promise<readonly string[]> 
 			throw fail("dockerfile-impossible", { source: build.source, reason });
 		}
 		const place = join(build.workFolder, `docker-context-${index}`);
-		const { folder, digest } = await narrowLayout(context, place, build.platform);
-		words.push("--build-context", `${context.name}=oci-layout://${folder}@${digest}`);
+		await narrowLayout(context, place);
+		words.push("--build-context", `${context.name}=oci-layout://${place}@${context.manifestDigest}`);
 	}
 	return words;
 }

@@ -1,40 +1,37 @@
 import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { hexOfDigest } from "../../../core/index.ts";
-import { layoutManifest } from "../../plan/layout-input.ts";
-import type { Platform } from "../../schema.ts";
+import { type Digest, digestOf, hexOfDigest } from "../../../core/index.ts";
+import { fail } from "../../failures.ts";
 import { writeIndex } from "./layout.ts";
 
 /** What FROM and COPY --from find under a name. */
 export type NamedContext =
 	| { readonly name: string; readonly kind: "folder"; readonly path: string }
+	/** The one image of a layout that is meant. */
+	| { readonly name: string; readonly kind: "oci-layout"; readonly path: string; readonly manifestDigest: Digest }
 	| {
 			readonly name: string;
-			readonly kind: "oci-layout" | "oci-archive" | "docker-archive";
+			readonly kind: "oci-archive" | "docker-archive";
 			readonly path: string;
 			readonly tag: string | null;
 	  };
 
 export type ImageContext = Exclude<NamedContext, { readonly kind: "folder" }>;
+type LayoutContext = Extract<NamedContext, { readonly kind: "oci-layout" }>;
 
 /**
  * A layout of the one image that is meant, in a folder whose path has no `:`, which the transports take for a tag's. Its
- * contents stay where they are; builders check them by their digests.
+ * contents stay where they are; builders check them against the manifest, and the manifest is checked here.
  */
-export async function narrowLayout(
-	{ path, tag }: ImageContext,
-	folder: string,
-	platform: Platform,
-): Promise<{ readonly folder: string; readonly digest: string }> {
-	const digest = layoutManifest(path, tag, platform);
+export async function narrowLayout({ path, manifestDigest: digest }: LayoutContext, folder: string): Promise<void> {
 	await mkdir(folder, { recursive: true });
 	await symlink(join(path, "blobs"), join(folder, "blobs"));
 	const bytes = await readFile(join(path, "blobs/sha256", hexOfDigest(digest)));
+	if (digestOf(bytes) !== digest) throw fail("image-source-changed", { source: path });
 	const { mediaType = "application/vnd.oci.image.manifest.v1+json" } = JSON.parse(bytes.toString()) as {
 		readonly mediaType?: string;
 	};
 	await writeIndex(folder, { mediaType, digest, size: bytes.length });
-	return { folder, digest };
 }
 
 /** Configuration of a builder's own, so that the machine's is not read. */

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, type TestContext } from "node:test";
-import { VouchError } from "../../../core/index.ts";
+import { type Digest, VouchError } from "../../../core/index.ts";
 import { realHost } from "../../../host/index.ts";
 import { readSource } from "../../artifacts/rootfs/index.ts";
 import { contextFolder } from "../../plan/index.ts";
@@ -45,7 +45,7 @@ function fresh(): string {
 	return folder;
 }
 
-async function base(folder: string): Promise<string> {
+async function base(folder: string): Promise<{ readonly path: string; readonly manifestDigest: Digest }> {
 	const root = join(folder, "root");
 	for (const name of ["bin", "etc", "tmp", "proc", "dev", "sys"]) mkdirSync(join(root, name), { recursive: true });
 	copyFileSync(BUSYBOX, join(root, "bin/busybox"));
@@ -54,8 +54,7 @@ async function base(folder: string): Promise<string> {
 	const { exitCode, stderr } = await host.run(["tar", "-C", root, "-cf", join(folder, "base.tar"), "."]);
 	assert.equal(exitCode, 0, stderr);
 	const layout = join(folder, "layout");
-	await writeLayout(join(folder, "base.tar"), layout, platform);
-	return layout;
+	return { path: layout, manifestDigest: await writeLayout(join(folder, "base.tar"), layout, platform) };
 }
 
 async function prepared(
@@ -78,7 +77,7 @@ async function prepared(
 		{ source, dockerfile: "Dockerfile", contextDigest: digest, target: context },
 		{ cacheDirectory, epoch, progress: () => {} },
 	);
-	const contexts = [{ name: "base", kind: "oci-layout", path: await base(folder), tag: null }] as const;
+	const contexts = [{ name: "base", kind: "oci-layout", ...(await base(folder)) }] as const;
 	const rest = { target: null, arguments: {}, network: "none", platform, epoch, workFolder } as const;
 	return { source, context, dockerfile, contexts, ...rest, ...changes };
 }

@@ -19,10 +19,10 @@ export interface Descriptor {
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 
 /**
- * An OCI layout in that folder whose one image has the tar as its one layer, unpacked from gzip or zstd. Throws VouchError
- * `dockerfile-impossible`, or the reading's error.
+ * An OCI layout in that folder whose one image has the tar as its one layer, unpacked from gzip or zstd; the digest of its
+ * manifest. Throws VouchError `dockerfile-impossible`, or the reading's error.
  */
-export async function writeLayout(tarPath: string, folder: string, platform: Platform): Promise<void> {
+export async function writeLayout(tarPath: string, folder: string, platform: Platform): Promise<Digest> {
 	await mkdir(join(folder, "blobs/sha256"), { recursive: true });
 	const layer = await writeLayer(tarPath, folder);
 	const config = await writeBlob(folder, "application/vnd.oci.image.config.v1+json", {
@@ -38,6 +38,7 @@ export async function writeLayout(tarPath: string, folder: string, platform: Pla
 		layers: [{ ...layer }],
 	});
 	await writeIndex(folder, manifest);
+	return manifest.digest;
 }
 
 /** `oci-layout` and `index.json` that name one manifest. */

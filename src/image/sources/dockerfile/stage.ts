@@ -8,8 +8,8 @@ import { contextFolder, type StagedEntry } from "../../plan/index.ts";
 
 export interface StageRequest {
 	readonly source: string;
-	/** The Dockerfile's path in it: a .dockerignore may be its own. */
-	readonly dockerfile: string;
+	/** The Dockerfile's path in it: a .dockerignore may be its own. Null for a named context. */
+	readonly dockerfile: string | null;
 	readonly contextDigest: Digest;
 	/** Made here. */
 	readonly target: string;
