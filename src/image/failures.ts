@@ -88,7 +88,7 @@ export const { table, failure, fail } = defineFailures({
 		retry: "safe",
 		status: 503,
 		sentence:
-			"Looking up packages of Debian {suite}: {reason}. Check the package names, the machine's apt sources and its network.",
+			"Looking up packages of Debian {suite}: {reason}. Check the suite, the package names, the machine's apt sources and its network.",
 	},
 	"debian-package-gone": {
 		audience: "operator",

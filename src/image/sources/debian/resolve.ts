@@ -46,6 +46,8 @@ export async function resolveDebian(source: DebianSource, options: ResolveOption
 	const words = ["-qq", "-y", "--print-uris", "-o", "Acquire::ForceHash=SHA256", "-o", "APT::Install-Recommends=false"];
 	const all = [...words, "-o", "pkgCacheGen::ForceEssential=,", "install", ...ESSENTIAL, ...packages];
 	const { exitCode, stdout, stderr } = await apt.run("apt-get", all, signal);
+	// apt itself is in every suite that has the architecture.
+	if (/unable to locate package apt$/im.test(stderr)) throw unavailable(`it has no packages for ${architecture}`);
 	if (exitCode !== 0) throw unavailable(reasonIn(stderr));
 	const pins = stdout
 		.toString("utf8")
