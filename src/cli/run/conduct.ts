@@ -1,18 +1,18 @@
 import { merkleRoot } from "../../evidence/index.ts";
 import {
 	conduct,
-	type DecidedRun,
 	type Finished,
 	type RunFiles,
 	recordOf,
 	recoverInterrupted,
 	type Screens,
+	type Ties,
 	upstreamProxyOf,
 	withRunDirectory,
 } from "../../runtime/index.ts";
 import type { RunOutcome } from "./outcome.ts";
 import type { Parts } from "./parts.ts";
-import { prepare } from "./prepare.ts";
+import { type PreparedRun, prepare } from "./prepare.ts";
 import { sealAndJournal } from "./receipt.ts";
 import { announce } from "./report.ts";
 import type { RunRequest } from "./request.ts";
@@ -28,13 +28,13 @@ export async function conductRequest(request: RunRequest, parts: Parts): Promise
 	);
 }
 
-async function conductPrepared(request: RunRequest, prepared: DecidedRun, parts: Parts): Promise<RunOutcome> {
+async function conductPrepared(request: RunRequest, prepared: PreparedRun, parts: Parts): Promise<RunOutcome> {
 	const record = recordOf(prepared, parts.clock);
 	const files = parts.records.create(record);
 	if (request.show === "report") announce(prepared);
 	try {
 		const finished = await runAndMeasure(request, prepared, files, parts);
-		const predicate = await sealAndJournal(finished, files, parts);
+		const predicate = await sealAndJournal(finished, prepared, files, parts);
 		parts.records.update({ ...record, status: "ended" });
 		return { predicate, files, hasDiff: finished.diff !== null };
 	} catch (error) {
@@ -43,11 +43,12 @@ async function conductPrepared(request: RunRequest, prepared: DecidedRun, parts:
 	}
 }
 
-function runAndMeasure(request: RunRequest, prepared: DecidedRun, files: RunFiles, parts: Parts): Promise<Finished> {
-	const ties = {
+function runAndMeasure(request: RunRequest, prepared: PreparedRun, files: RunFiles, parts: Parts): Promise<Finished> {
+	const ties: Ties = {
 		environment: request.environment,
 		screens: screensFor(request),
 		cancels: terminationSignals,
+		beyondOutputLimit: "killed",
 		upstreamProxy: upstreamProxyOf(process.env),
 		merkleRoot,
 		started: () => parts.journal().ready(),
@@ -62,6 +63,7 @@ function screensFor(request: RunRequest): Screens {
 		// With --json stdout belongs to the one document at the end.
 		stdout: request.show === "json" ? process.stderr : process.stdout,
 		stderr: process.stderr,
+		secrets: "shown",
 		say: (text) => {
 			if (!quiet) process.stderr.write(`\nvouch: ${text}\n`);
 		},

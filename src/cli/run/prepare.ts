@@ -6,10 +6,11 @@ import { applyPolicyDefaults, decide, type Policy, readPolicy } from "../../gove
 import type { Approval, Decision } from "../../governance/schema.ts";
 import {
 	chooseDriver,
-	type DecidedRun,
 	drivers,
 	findRoot,
+	type Judged,
 	machineDrivers,
+	type PlannedRun,
 	type PlanRequest,
 	type PreparedRoot,
 	type RootChoice,
@@ -29,6 +30,9 @@ import type { Parts } from "./parts.ts";
 import { findPolicies } from "./policies.ts";
 import type { RunRequest } from "./request.ts";
 
+/** A run that is decided, planned and approved, and has not begun. */
+export interface PreparedRun extends PlannedRun, Judged {}
+
 /** What a run gets that asked for nothing: bounds that ordinary work never meets and a bomb does. */
 const BUILT_IN_LIMITS: Limits = { ...NO_LIMITS, processes: 4096, outputBytes: 256 * 2 ** 20 };
 
@@ -42,7 +46,7 @@ export async function prepare(
 	runId: RunId,
 	runDirectory: string,
 	parts: Parts,
-): Promise<DecidedRun> {
+): Promise<PreparedRun> {
 	refuseOwnFolders(request, parts);
 	const policies = await readPolicies(request);
 	const root = await rootOf(request, parts);
@@ -71,7 +75,7 @@ export async function prepare(
 	return { runId, ...chosen, approvals, rules, gateSocket, workspaceFolder };
 }
 
-type Chosen = Pick<DecidedRun, "driver" | "plan" | "workload" | "decision">;
+type Chosen = Pick<PreparedRun, "driver" | "plan" | "workload" | "decision">;
 
 interface Asking {
 	readonly asked: Omit<Workload, "root">;

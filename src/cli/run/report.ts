@@ -1,7 +1,7 @@
 import { formatBytes, formatDurationMs } from "../../core/index.ts";
 import type { LedgerEntry } from "../../egress/schema.ts";
 import type { ReceiptPredicate, TreeChange } from "../../evidence/schema.ts";
-import type { DecidedRun } from "../../runtime/index.ts";
+import type { PlannedRun } from "../../runtime/index.ts";
 import { paint, printable, table } from "../screen.ts";
 import type { RunOutcome } from "./outcome.ts";
 
@@ -14,7 +14,7 @@ const LONGEST_LINE = 240;
 const SHORT_ID = 13;
 
 /** The two lines before a run: which isolation, and what it does not protect against. */
-export function announce({ driver, plan }: DecidedRun): void {
+export function announce({ driver, plan }: PlannedRun): void {
 	const { performance } = plan;
 	process.stderr.write(`${paint("bold", "vouch:")} ${driver.name}: ${driver.summary}\n`);
 	process.stderr.write(`${paint("bold", "vouch:")} it does not protect against ${driver.doesNotProtectAgainst}\n`);

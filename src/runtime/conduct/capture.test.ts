@@ -16,6 +16,8 @@ function fileIn(context: TestContext): string {
 	return join(directory, "stdout");
 }
 
+const shown = (target: Writable) => ({ target, secrets: "shown" }) as const;
+
 function budgetOf(left: number): OutputBudget & { calls: number } {
 	const budget = {
 		left,
@@ -36,11 +38,11 @@ const noise = Buffer.from(Array.from({ length: 300_000 }, (_, at) => (at * 31 + 
 test("screen and file get the very bytes, the digest is the file's, and the file is private", async (context) => {
 	const path = fileIn(context);
 	const screen = new PassThrough();
-	const shown = buffer(screen);
+	const seen = buffer(screen);
 	const chunks = [noise.subarray(0, 1), noise.subarray(1, 70_000), noise.subarray(70_000)];
-	const captured = await capture(Readable.from(chunks), screen, path, [], budgetOf(Number.POSITIVE_INFINITY));
+	const captured = await capture(Readable.from(chunks), shown(screen), path, [], budgetOf(Number.POSITIVE_INFINITY));
 	screen.end();
-	assert.deepEqual(await shown, noise);
+	assert.deepEqual(await seen, noise);
 	assert.deepEqual(readFileSync(path), noise);
 	assert.deepEqual(captured, { digest: digestOfFile(path), bytes: noise.length, truncated: false });
 	assert.equal(statSync(path).mode & 0o777, 0o600);
@@ -49,14 +51,25 @@ test("screen and file get the very bytes, the digest is the file's, and the file
 test("secrets are masked in the file and its digest, not on the screen", async (context) => {
 	const path = fileIn(context);
 	const screen = new PassThrough();
-	const shown = buffer(screen);
+	const seen = buffer(screen);
 	const source = Readable.from([Buffer.from("key=hun"), Buffer.from("ter22\n")]);
-	const captured = await capture(source, screen, path, ["hunter22"], budgetOf(1000));
+	const captured = await capture(source, shown(screen), path, ["hunter22"], budgetOf(1000));
 	screen.end();
-	assert.equal((await shown).toString(), "key=hunter22\n");
+	assert.equal((await seen).toString(), "key=hunter22\n");
 	assert.equal(readFileSync(path, "utf8"), "key=[secret]\n");
 	assert.equal(captured.digest, digestOfFile(path));
 	assert.equal(captured.bytes, 13);
+});
+
+test("a screen that others see gets what the file gets", async (context) => {
+	const path = fileIn(context);
+	const screen = new PassThrough();
+	const seen = buffer(screen);
+	const source = Readable.from([Buffer.from("key=hun"), Buffer.from("ter22\n")]);
+	await capture(source, { target: screen, secrets: "masked" }, path, ["hunter22"], budgetOf(1000));
+	screen.end();
+	assert.equal((await seen).toString(), "key=[secret]\n");
+	assert.equal(readFileSync(path, "utf8"), "key=[secret]\n");
 });
 
 test("an empty stream leaves an empty file", async (context) => {
@@ -124,7 +137,7 @@ test("a screen that doesn't read holds the command back", async (context) => {
 	const waiting: (() => void)[] = [];
 	const screen = new Writable({ highWaterMark: 4096, write: (_chunk, _encoding, done) => waiting.push(done) });
 	const path = fileIn(context);
-	const capturing = capture(source, screen, path, [], budgetOf(Number.POSITIVE_INFINITY));
+	const capturing = capture(source, shown(screen), path, [], budgetOf(Number.POSITIVE_INFINITY));
 	await new Promise((resolve) => setTimeout(resolve, 50));
 	assert.ok(given <= 16 * 1024, `${given} bytes were taken from the command though nobody reads`);
 	const drip = setInterval(() => waiting.shift()?.(), 0);
@@ -143,7 +156,13 @@ test("a screen that went away is forgotten; the file holds everything", async (c
 	const head = spawn("head", ["-c", "10"], { stdio: ["pipe", "pipe", "inherit"] });
 	const seen = buffer(head.stdout);
 	const chunks = Array.from({ length: 40 }, () => Buffer.alloc(64 * 1024, "y"));
-	const captured = await capture(Readable.from(chunks), head.stdin, path, [], budgetOf(Number.POSITIVE_INFINITY));
+	const captured = await capture(
+		Readable.from(chunks),
+		shown(head.stdin),
+		path,
+		[],
+		budgetOf(Number.POSITIVE_INFINITY),
+	);
 	assert.equal((await seen).toString(), "yyyyyyyyyy");
 	assert.equal(captured.bytes, 40 * 64 * 1024);
 	assert.equal(statSync(path).size, captured.bytes);
@@ -155,7 +174,13 @@ test("a screen that fails with the last bytes, or after them, throws nothing at 
 		write: (_chunk, _encoding, done) => void setTimeout(() => done(new Error("EPIPE")), 20),
 	});
 	const closed = new Promise((resolve) => screen.once("close", resolve));
-	const captured = await capture(Readable.from([Buffer.from("last")]), screen, fileIn(context), [], budgetOf(100));
+	const captured = await capture(
+		Readable.from([Buffer.from("last")]),
+		shown(screen),
+		fileIn(context),
+		[],
+		budgetOf(100),
+	);
 	assert.equal(captured.bytes, 4);
 	await closed;
 });

@@ -20,13 +20,19 @@ export interface Captured {
 	readonly truncated: boolean;
 }
 
+/** Where a stream is shown while it comes. */
+export interface Screen {
+	readonly target: Writable;
+	readonly secrets: "shown" | "masked";
+}
+
 /**
- * Copies one stream of the run to the screen untouched and to a file with secrets masked, and digests the file. Back-pressure
+ * Copies one stream of the run to the screen and, with secrets masked, to a file, and digests the file. Back-pressure
  * of the screen reaches the command. A screen that went away (EPIPE) is forgotten; the file goes on.
  */
 export async function capture(
 	source: Readable,
-	screen: Writable | null,
+	screen: Screen | null,
 	path: string,
 	secrets: readonly string[],
 	budget: OutputBudget,
@@ -41,10 +47,12 @@ export async function capture(
 	kept.catch((error: Error) => source.destroy(error));
 	let bytes = 0;
 	let truncated = false;
-	let visible = screen;
+	let untouched = screen?.secrets === "shown" ? screen.target : null;
+	if (screen?.secrets === "masked") masking.pipe(screen.target, { end: false });
 	// Never taken off: the last bytes may fail after all is done here, and that is no failure of the run either.
-	screen?.on("error", () => {
-		visible = null;
+	screen?.target.on("error", () => {
+		untouched = null;
+		masking.unpipe(screen.target);
 	});
 	for await (const whole of source as AsyncIterable<Buffer>) {
 		const chunk = whole.subarray(0, budget.left);
@@ -54,7 +62,7 @@ export async function capture(
 			budget.exhausted();
 		}
 		bytes += chunk.length;
-		await Promise.all([send(visible, chunk), send(masking, chunk)]);
+		await Promise.all([send(untouched, chunk), send(masking, chunk)]);
 	}
 	masking.end();
 	await kept;

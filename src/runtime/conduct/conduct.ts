@@ -4,15 +4,15 @@ import { failures } from "../failures.ts";
 import { changesBetween, scanWorkspace } from "./changes.ts";
 import { workspaceDiff } from "./diff.ts";
 import { type Observed, observe } from "./observe.ts";
-import type { ConductParts, DecidedRun, Finished, Ties } from "./parts.ts";
+import type { ConductParts, Finished, PlannedRun, Ties } from "./parts.ts";
 import { type Programs, programsOf } from "./programs.ts";
 import type { RunFiles } from "./records.ts";
 
 /**
- * Runs what was decided and measures it. Whatever happens, nothing of it is left running when this settles. Throws
+ * Runs what was planned and measures it. Whatever happens, nothing of it is left running when this settles. Throws
  * `start-failed` when the command was not run.
  */
-export async function conduct(run: DecidedRun, files: RunFiles, ties: Ties, parts: ConductParts): Promise<Finished> {
+export async function conduct(run: PlannedRun, files: RunFiles, ties: Ties, parts: ConductParts): Promise<Finished> {
 	const source = run.workspaceFolder;
 	const scan = async (): Promise<TreeSnapshot | null> => (source === null ? null : await scanWorkspace(source, parts));
 	let live: Supervised | undefined;
@@ -51,7 +51,7 @@ export async function conduct(run: DecidedRun, files: RunFiles, ties: Ties, part
 	return { run, observed, ledger, before, changes, diff, programs };
 }
 
-async function start(run: DecidedRun, ties: Ties, gate: Gate, parts: ConductParts): Promise<Supervised> {
+async function start(run: PlannedRun, ties: Ties, gate: Gate, parts: ConductParts): Promise<Supervised> {
 	const live = await run.driver.start(run.plan, { environment: ties.environment }, parts.host);
 	live.onEvent((event) => gate.noteSupervisorEvent(event));
 	return live;

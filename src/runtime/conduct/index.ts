@@ -1,5 +1,5 @@
 /**
- * conduct: one decided run from its first process to its last, and what a receipt says of it. `vouch run` and the agent share it.
+ * conduct: one planned run from its first process to its last, and what a receipt says of it. `vouch run` and the agent share it.
  *
  * Hides     the gate's life, joined streams, masking, limits kept by the clock, workspace digests and diffs, clean-up after a crash.
  * Promises  when `conduct` has settled nothing of the run is left; what was observed is whole, or it throws.
@@ -8,10 +8,11 @@
  */
 export { type Captured, capture, type OutputBudget } from "./capture.ts";
 export { conduct } from "./conduct.ts";
+export { exitCodeOf } from "./exit-code.ts";
 export { SHORTEST_SECRET_BYTES } from "./masking.ts";
 export type { Observed, Screens } from "./observe.ts";
-export type { ConductParts, DecidedRun, Finished, Ties } from "./parts.ts";
-export { receiptPartsOf, subjectsOf } from "./receipt-parts.ts";
+export type { ConductParts, Finished, PlannedRun, Ties } from "./parts.ts";
+export { type Judged, receiptPartsOf, subjectsOf } from "./receipt-parts.ts";
 export { isOwnerAlive, type RunFiles, type RunRecord, RunRecords, recordOf } from "./records.ts";
 export { recoverInterrupted } from "./recovery.ts";
 export { withRunDirectory } from "./run-directory.ts";

@@ -12,9 +12,9 @@ import { observe, type Screens } from "./observe.ts";
 import { type RunFiles, RunRecords } from "./records.ts";
 
 const ENDING: Ending = { exitCode: 0, signal: null, cause: "program", message: null, counters: null };
-const NO_SCREENS: Screens = { stdin: null, stdout: null, stderr: null, say: () => {} };
+const NO_SCREENS: Screens = { stdin: null, stdout: null, stderr: null, secrets: "shown", say: () => {} };
 
-const tiesTo = (screens: Screens) => ({ environment: {}, screens, cancels });
+const tiesTo = (screens: Screens) => ({ environment: {}, screens, cancels, beyondOutputLimit: "killed" as const });
 
 let listening = 0;
 const cancels = (): (() => void) => {

@@ -3,7 +3,7 @@ import type { Readable, Writable } from "node:stream";
 import type { Clock, Digest } from "../../core/index.ts";
 import type { Ending, Supervised } from "../../host/index.ts";
 import type { Workload } from "../schema.ts";
-import { type Captured, capture, type OutputBudget } from "./capture.ts";
+import { type Captured, capture, type OutputBudget, type Screen } from "./capture.ts";
 import type { Ties } from "./parts.ts";
 import type { RunFiles } from "./records.ts";
 import { Stopping, type StopReason } from "./stop.ts";
@@ -26,15 +26,24 @@ export interface Screens {
 	readonly stdin: Readable | null;
 	readonly stdout: Writable | null;
 	readonly stderr: Writable | null;
+	/** A person's own terminal is shown secrets too; what is passed on to others is not. */
+	readonly secrets: "shown" | "masked";
 	readonly say: (text: string) => void;
 }
+
+function screenOf(screens: Screens, stream: "stdout" | "stderr"): Screen | null {
+	const target = screens[stream];
+	return target === null ? null : { target, secrets: screens.secrets };
+}
+
+type ObservingTies = Pick<Ties, "environment" | "screens" | "cancels" | "beyondOutputLimit">;
 
 /** Joins a live run to the person's streams, the clock and the limits that Vouch itself keeps, until nothing of it is left. */
 export async function observe(
 	run: Supervised,
 	workload: Workload,
 	files: RunFiles,
-	{ environment, screens, cancels }: Pick<Ties, "environment" | "screens" | "cancels">,
+	{ environment, screens, cancels, beyondOutputLimit }: ObservingTies,
 	clock: Clock,
 ): Promise<Observed> {
 	const secrets = workload.secrets.flatMap((name) => environment[name] ?? []);
@@ -44,13 +53,15 @@ export async function observe(
 	const input = new Input(run.stdin, screens.stdin);
 	const budget: OutputBudget = {
 		left: workload.limits.outputBytes ?? Number.POSITIVE_INFINITY,
-		exhausted: () => stopping.outputExhausted(),
+		exhausted: () => {
+			if (beyondOutputLimit === "killed") stopping.outputExhausted();
+		},
 	};
 	try {
 		const [ending, stdout, stderr] = await Promise.all([
 			run.ended,
-			capture(run.stdout, screens.stdout, files.stdout, secrets, budget),
-			capture(run.stderr, screens.stderr, files.stderr, secrets, budget),
+			capture(run.stdout, screenOf(screens, "stdout"), files.stdout, secrets, budget),
+			capture(run.stderr, screenOf(screens, "stderr"), files.stderr, secrets, budget),
 		]);
 		const durationMs = clock.monotonicMs() - startedAt;
 		const { reason: stopped, signal: cancelSignal } = stopping;

@@ -1,7 +1,6 @@
 import type { Clock, Digest, RunId } from "../../core/index.ts";
 import type { CompiledRules, UpstreamProxy } from "../../egress/index.ts";
 import type { LedgerEntry, LedgerSummary } from "../../egress/schema.ts";
-import type { Approval, Decision } from "../../governance/schema.ts";
 import type { Host, TreeSnapshot } from "../../host/index.ts";
 import type { Measurements } from "../choose.ts";
 import type { Driver, LaunchPlan } from "../driver.ts";
@@ -27,12 +26,10 @@ export interface ConductParts {
 	version(): string;
 }
 
-/** A run that is decided, planned and approved, and has not begun. */
-export interface DecidedRun {
+/** A run that is planned and has not begun. */
+export interface PlannedRun {
 	readonly runId: RunId;
 	readonly workload: Workload;
-	readonly decision: Decision;
-	readonly approvals: readonly Approval[];
 	readonly rules: CompiledRules;
 	readonly driver: Driver;
 	readonly plan: LaunchPlan;
@@ -47,6 +44,8 @@ export interface Ties {
 	readonly environment: Readonly<Record<string, string>>;
 	readonly screens: Screens;
 	readonly cancels: Cancels;
+	/** What becomes of a command that prints more than its limit: it is killed, or what is beyond is not kept. */
+	readonly beyondOutputLimit: "killed" | "cut";
 	/** The HTTP proxy that this machine must go through; null for none. */
 	readonly upstreamProxy: UpstreamProxy | null;
 	/** Root of the ledger's Merkle tree over these leaves. */
@@ -57,7 +56,7 @@ export interface Ties {
 
 /** Everything a receipt is made of. */
 export interface Finished {
-	readonly run: DecidedRun;
+	readonly run: PlannedRun;
 	readonly observed: Observed;
 	readonly ledger: { readonly summary: LedgerSummary; readonly entries: LedgerEntry[] };
 	readonly before: TreeSnapshot | null;

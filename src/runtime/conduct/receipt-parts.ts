@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { hostname, release } from "node:os";
 import { type Digest, digestOf } from "../../core/index.ts";
 import type { ReceiptParts, ReceiptPredicate, ReceiptSubject, RunResult } from "../../evidence/schema.ts";
+import type { Approval, Decision } from "../../governance/schema.ts";
 import type { LaunchPlan } from "../driver.ts";
 import type { Observed } from "./observe.ts";
 import type { Finished } from "./parts.ts";
@@ -18,10 +19,16 @@ export function subjectsOf({ observed, diff }: Finished, files: RunFiles): reado
 	return [...subjects, { name: "workspace.diff", digest: digestOf(diff) }];
 }
 
+/** Why it was allowed to run. */
+export interface Judged {
+	readonly decision: Decision;
+	readonly approvals: readonly Approval[];
+}
+
 /** What a receipt says of a run, but for what follows from it. @param keyId of the key that will sign */
-export function receiptPartsOf(finished: Finished, keyId: Digest): ReceiptParts {
+export function receiptPartsOf(finished: Finished, judged: Judged, keyId: Digest): ReceiptParts {
 	const { run, observed, ledger, before, changes } = finished;
-	const { workload, plan, decision } = run;
+	const { workload, plan } = run;
 	const launchPlan = JSON.parse(JSON.stringify(plan)) as ReceiptPredicate["launchPlan"];
 	return {
 		runId: run.runId,
@@ -29,8 +36,8 @@ export function receiptPartsOf(finished: Finished, keyId: Digest): ReceiptParts 
 		launchPlan,
 		image: workload.root.kind === "image" ? { digest: workload.root.digest, verityRoot: verityRootOf(plan) } : null,
 		inputs: { workspaceBefore: before?.digest ?? null, stdin: observed.stdin },
-		decision,
-		approvals: [...run.approvals],
+		decision: judged.decision,
+		approvals: [...judged.approvals],
 		ledger: ledger.summary,
 		ledgerEntries: ledger.entries,
 		result: resultOf(observed, ledger),

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { type Clock, type RunId, runIdSchema } from "../../core/index.ts";
 import { driverNameSchema } from "../schema.ts";
-import type { DecidedRun } from "./parts.ts";
+import type { PlannedRun } from "./parts.ts";
 
 /** What is remembered of a run beside its receipt: enough to list it, and to clean up when Vouch was killed. */
 export const runRecordSchema = z.strictObject({
@@ -101,7 +101,7 @@ export function startTicksOf(pid: number): string | undefined {
 }
 
 /** Of a run that begins now and is held by this process. */
-export function recordOf({ runId, workload, driver }: DecidedRun, clock: Clock): RunRecord {
+export function recordOf({ runId, workload, driver }: PlannedRun, clock: Clock): RunRecord {
 	return {
 		runId,
 		argv: workload.argv,
