@@ -7,6 +7,13 @@
  * Never     decides, stores or touches anything.
  * Start at  `operation.ts`, the row; `operations.ts`, the table; `conduits/schema.ts` and `people/schema.ts`, the shapes.
  */
+export {
+	type DescribedDirective,
+	DIRECTIVE_VARIABLES,
+	facilitySource,
+	workingDirectoryOf,
+	workloadOf,
+} from "./conduits/workload.ts";
 export { type ApiFailure, apiFailures, wireCode } from "./failures.ts";
 export { openApiDocument } from "./openapi.ts";
 export { type Answer, type Caller, type Input, type Operation, ORDINARY_BODY_BYTES } from "./operation.ts";

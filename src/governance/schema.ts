@@ -25,6 +25,13 @@ export const approvalSchema = z.strictObject({
 });
 export type Approval = z.infer<typeof approvalSchema>;
 
+/** DSSE payload type of a signed decision. */
+export const DECISION_PAYLOAD_TYPE = "application/vnd.vouch.decision.v1+json";
+
+/** What whoever runs a workload for others is shown first: this workload, this answer, these people. */
+export const signedDecisionSchema = z.strictObject({ decision: decisionSchema, approvals: z.array(approvalSchema) });
+export type SignedDecision = z.infer<typeof signedDecisionSchema>;
+
 /**
  * Three lists with one meaning everywhere: what `deny` names is refused, then what `approve` names needs a person's yes,
  * and once there is an `allow`, only what it or `approve` names may run. A list that is not there says nothing; `[]` says

@@ -1,19 +1,14 @@
 import { canonicalJson, digestOfJson, type Json } from "../../core/index.ts";
 import { type Signer, signEnvelope } from "../../evidence/index.ts";
-import type { Approval, Decision } from "../../governance/schema.ts";
+import { type Approval, DECISION_PAYLOAD_TYPE, type Decision } from "../../governance/schema.ts";
 import type { Workload } from "../../runtime/schema.ts";
 import type { Resolution } from "../policies/resolve.ts";
 
-export const DECISION_PAYLOAD_TYPE = "application/vnd.vouch.decision.v1+json";
-
-/** What a node is shown before it runs anything: this workload, this answer, these people. */
-export interface SignedDecisionBody {
-	readonly decision: Decision;
-	readonly approvals: readonly Approval[];
-}
-
 /** The decision that allows a workload, signed by the control plane. Whoever runs it checks that it names what they run. */
-export function signDecision(body: SignedDecisionBody, signer: Signer): Json {
+export function signDecision(
+	body: { readonly decision: Decision; readonly approvals: readonly Approval[] },
+	signer: Signer,
+): Json {
 	const bytes = Buffer.from(canonicalJson(body as unknown as Json));
 	return signEnvelope(DECISION_PAYLOAD_TYPE, bytes, signer) as unknown as Json;
 }

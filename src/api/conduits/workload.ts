@@ -1,0 +1,97 @@
+import { posix } from "node:path";
+import type { Json } from "../../core/index.ts";
+import { type DriverName, NO_LIMITS, type Workload } from "../../runtime/schema.ts";
+
+/** What a directive says of itself, from which its workload follows. */
+export interface DescribedDirective {
+	readonly facility_id: string;
+	readonly sandbox_profile: string;
+	readonly command: string;
+	readonly shell?: string | null | undefined;
+	readonly cwd?: string | null | undefined;
+	readonly timeout_seconds: number;
+	readonly limits: {
+		readonly cpu?: number | undefined;
+		readonly memory_mb?: number | undefined;
+		readonly disk_mb?: number | undefined;
+		readonly max_output_bytes?: number | undefined;
+	};
+	readonly effective: { readonly net?: Json | undefined };
+}
+
+/** Variables of every directive (conduits section 7.10). The names are part of what is decided; the values are the node's. */
+export const DIRECTIVE_VARIABLES = [
+	"CI",
+	"CYBROS_DIRECTIVE_ID",
+	"CYBROS_FACILITY_ID",
+	"CYBROS_NEXUS",
+	"CYBROS_SANDBOX_PROFILE",
+	"CYBROS_TERRITORY_ID",
+	"CYBROS_WORKSPACE",
+	"GIT_PAGER",
+	"LANG",
+	"LC_ALL",
+	"NO_COLOR",
+	"PAGER",
+	"TERM",
+] as const;
+
+/** Section 1.7; both streams together. */
+const DEFAULT_OUTPUT_BYTES = 2_000_000;
+const MOUNT = "/workspace";
+
+/** A profile says how much is trusted; a driver is how a node keeps that. Null: the strongest that the node has. */
+const ISOLATION: Readonly<Record<string, DriverName | null>> = {
+	untrusted: null,
+	trusted: "container",
+	host: "host",
+	"darwin-automation": "darwin-automation",
+};
+
+/**
+ * The workload of a directive: what decisions, approvals and receipts name. It is made once, at creation and whenever the
+ * policies change what it may do. The node puts its own folder where `/facilities/ID` stands, and makes a workload itself only
+ * of leases from control planes that send none.
+ */
+export function workloadOf(directive: DescribedDirective): Workload {
+	const { cpu, memory_mb, disk_mb, max_output_bytes } = directive.limits;
+	return {
+		schema: "vouch.workload/v1",
+		root: { kind: "host" },
+		argv: [directive.shell || "/bin/sh", "-c", directive.command],
+		workingDirectory: workingDirectoryOf(directive.cwd) ?? MOUNT,
+		environment: [...DIRECTIVE_VARIABLES],
+		secrets: [],
+		workspace: { source: facilitySource(directive.facility_id), access: "read-write", protected: [] },
+		exposed: [],
+		network: networkOf(directive.effective.net),
+		limits: {
+			...NO_LIMITS,
+			cpuMillicores: cpu || null,
+			memoryMiB: memory_mb || null,
+			diskWriteMiB: disk_mb || null,
+			outputBytes: max_output_bytes || DEFAULT_OUTPUT_BYTES,
+			timeoutMs: directive.timeout_seconds > 0 ? directive.timeout_seconds * 1000 : null,
+		},
+		demands: [],
+		isolation: ISOLATION[directive.sandbox_profile] ?? null,
+	};
+}
+
+/** What stands for the facility in a workload: which folder it is, is the node's business. */
+export function facilitySource(facilityId: string): string {
+	return `/facilities/${facilityId}`;
+}
+
+/** Empty, `.` and `/workspace` are the workspace; everything else lies below it (section 7.6). Undefined when it does not. */
+export function workingDirectoryOf(cwd: string | null | undefined): string | undefined {
+	const given = cwd || MOUNT;
+	const path = posix.resolve(MOUNT, given);
+	return path === MOUNT || path.startsWith(`${MOUNT}/`) ? path : undefined;
+}
+
+function networkOf(net: Json | undefined): Workload["network"] {
+	const { mode, allow } = (net ?? {}) as { mode?: string; allow?: readonly string[] };
+	const known = mode === "allowlist" || mode === "unrestricted" ? mode : "none";
+	return { mode: known, allow: known === "allowlist" ? [...(allow ?? [])] : [], deny: [], http: [] };
+}
