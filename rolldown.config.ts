@@ -33,6 +33,7 @@ const configurations = defineConfig([
 		...shared,
 		input: {
 			...Object.fromEntries(folders.map((name) => [name, `src/${name}/index.ts`])),
+			client: "src/api/client/index.ts",
 			...THREADS,
 		},
 		output: { dir: "dist/lib" },

@@ -8,6 +8,15 @@
  * Start at  `operation.ts`, the row; `operations.ts`, the table; `conduits/schema.ts` and `people/schema.ts`, the shapes.
  */
 export {
+	type CallOptions,
+	type Client,
+	type ClientSettings,
+	connect,
+	everyPage,
+	followLogs,
+	type LogEvent,
+} from "./client/index.ts";
+export {
 	type DescribedDirective,
 	DIRECTIVE_VARIABLES,
 	facilitySource,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test, { after, type TestContext } from "node:test";
@@ -52,4 +52,26 @@ test("the package installs globally and works without this tree", (context) => {
 	const ran = run([vouch, "run", "--isolation", "bwrap", "--workspace", "none", "--", "echo", "hello"], stranger);
 	assert.equal(ran.stdout, "hello\n", ran.stderr);
 	assert.equal(ran.status, 0);
+	useClient(dirname(dirname(vouch)));
 });
+
+/** A program of somebody else that imports `vouch/client`, checked against the package's types and run. */
+function useClient(prefix: string): void {
+	const project = join(directory, "project");
+	mkdirSync(join(project, "node_modules"), { recursive: true });
+	symlinkSync(join(prefix, "lib/node_modules/vouch"), join(project, "node_modules/vouch"));
+	writeFileSync(join(project, "package.json"), '{"type": "module"}');
+	const call = 'connect({ server: "http://127.0.0.1:1" }).directives';
+	const text = (given: string) =>
+		`import { connect } from "vouch/client";\nconsole.log(typeof ${call}.show, ${given});\n`;
+	const check = (given: string) => {
+		writeFileSync(join(project, "program.ts"), text(given));
+		const tsc = [join(root, "node_modules/typescript/bin/tsc"), "--noEmit", "--strict", "--module", "nodenext"];
+		return run([process.execPath, ...tsc, "--skipLibCheck", "program.ts"], stranger, project);
+	};
+	assert.match(check(`${call}.show({ directive: 1 })`).stdout, /directive/);
+	const good = check(`${call}.show`);
+	assert.equal(good.status, 0, good.stdout);
+	const ran = run([process.execPath, "program.ts"], stranger, project);
+	assert.match(ran.stdout, /^function/, ran.stderr);
+}

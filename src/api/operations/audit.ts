@@ -4,7 +4,7 @@ import * as people from "../people/schema.ts";
 import { AUDITORS, READERS } from "./callers.ts";
 
 const API = "/mothership/api/v1";
-const byIndex = z.object({ index: z.coerce.number().int().nonnegative() });
+const byIndex = z.object({ index: z.coerce.number<number>().int().nonnegative() });
 
 /** What happened, and the log that nobody can rewrite. */
 export const auditOperations = {
@@ -52,13 +52,13 @@ export const auditOperations = {
 		rate: "people",
 	}),
 	"journal.entry": operation({
-		summary: "Gives the proof that an entry of the journal is there",
+		summary: "Gives an entry of the journal and the proof that it is there",
 		method: "GET",
 		route: `${API}/journal/entries/{index}`,
 		effect: "read",
 		callers: AUDITORS,
 		path: byIndex,
-		answers: { 200: z.object({ index: z.int(), path: z.array(z.string()), checkpoint: z.string() }) },
+		answers: { 200: people.journalEntrySchema },
 		failures: ["not-found"],
 		rate: "people",
 	}),

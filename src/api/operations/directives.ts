@@ -143,8 +143,8 @@ export const directiveOperations = {
 		path: byId,
 		query: z.object({
 			/** Chunks up to these are known already. */
-			after_stdout_seq: z.coerce.number().int().min(-1).default(-1),
-			after_stderr_seq: z.coerce.number().int().min(-1).default(-1),
+			after_stdout_seq: z.coerce.number<number>().int().min(-1).default(-1),
+			after_stderr_seq: z.coerce.number<number>().int().min(-1).default(-1),
 			follow: z.stringbool().default(true),
 		}),
 		answers: { 200: people.logEventSchema },

@@ -43,7 +43,7 @@ export const TERRITORY_STATUSES = ["pending", "online", "offline", "decommission
 
 /** Every list: at most `limit` of them, and where the next ones begin. */
 export const pageQuerySchema = z.object({
-	limit: z.coerce.number().int().min(1).max(500).default(50),
+	limit: z.coerce.number<number>().int().min(1).max(500).default(50),
 	/** Opaque: what `next_cursor` said. */
 	cursor: z.string().max(512).optional(),
 });
@@ -244,7 +244,7 @@ export const commandRequestSchema = z.object({
 		})
 		.default({}),
 	/** Clamped to 1..300. */
-	timeout_seconds: z.coerce.number().default(30),
+	timeout_seconds: z.coerce.number<number>().default(30),
 });
 export const commandSchema = z.object({
 	id: wireIdSchema,
@@ -378,4 +378,11 @@ export const apiTokenRequestSchema = z.object({
 export const apiTokenCreatedSchema = apiTokenSchema.extend({ token: z.string() });
 export const enrollmentTokenCreatedSchema = enrollmentTokenSchema.extend({ token: z.string() });
 
+/** The leaf is the entry's canonical JSON; the path leads from it to the checkpoint's root. */
+export const journalEntrySchema = z.object({
+	index: z.int(),
+	entry: z.record(z.string(), z.json()),
+	path: z.array(z.base64()),
+	checkpoint: z.string(),
+});
 export const journalCheckpointSchema = z.object({ checkpoint: z.string(), size: z.int(), public_key: z.base64() });

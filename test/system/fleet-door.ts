@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import type { Lease } from "../../src/api/conduits/schema.ts";
+import { type Client, connect, type Input, type Operations } from "../../src/api/index.ts";
+import { FrontDoor, type Going } from "./front-door.ts";
+
+/** A real `vouch server` process with an empty store of its own. */
+export interface FleetDoor {
+	readonly door: FrontDoor;
+	readonly url: string;
+	/** Of the owner. */
+	readonly token: string;
+	readonly owner: Client;
+	readonly server: Going;
+	close(): Promise<void>;
+}
+
+export async function openFleetDoor(flags: readonly string[] = []): Promise<FleetDoor> {
+	const door = new FrontDoor();
+	const server = startServer(door, ["--port", "0", "--territory-auth", "either", "--log-level", "error", ...flags]);
+	const { url, token } = await addressOf(server);
+	assert.ok(token !== undefined, "an empty store gives its owner a token");
+	return { door, url, token, owner: connect({ server: url, token }), server, close: () => door.close() };
+}
+
+export function startServer(door: FrontDoor, flags: readonly string[]): Going {
+	return door.start(["server", ...flags], { input: null });
+}
+
+/** What it says of itself when it listens. */
+export function addressOf({ process: server }: Going): Promise<{ readonly url: string; readonly token?: string }> {
+	return new Promise((resolve, reject) => {
+		let said = "";
+		server.stdout.on("data", (chunk: Buffer) => {
+			said += chunk.toString();
+			const url = /listening on (\S+)\n/.exec(said)?.[1];
+			const token = /shown this once: (\S+)\n/.exec(said)?.[1];
+			if (url !== undefined && token !== undefined) resolve({ url, token });
+			// The token comes right after, or there is none.
+			else if (url !== undefined) setTimeout(() => resolve({ url }), 1000);
+		});
+		server.stderr.on("data", (chunk: Buffer) => {
+			said += chunk.toString();
+		});
+		server.once("close", () => reject(new Error(`the server ended: ${said}`)));
+	});
+}
+
+/** What a scripted node does with a lease: what it prints, and how that ends. */
+export interface Act {
+	readonly output?: readonly (readonly ["stdout" | "stderr", string])[];
+	readonly exitCode?: number;
+	readonly diff?: string;
+	/** Waited for before it ends. */
+	readonly until?: Promise<void>;
+}
+
+/** A node that runs nothing: it reports what a test tells it to, through the same client that people have. */
+export class ScriptedNode {
+	readonly territoryId: string;
+	readonly #url: string;
+	readonly #client: Client;
+
+	private constructor(url: string, territoryId: string) {
+		this.#url = url;
+		this.territoryId = territoryId;
+		this.#client = connect({ server: url, headers: { "x-nexus-territory-id": territoryId } });
+	}
+
+	static async join({ url, owner }: FleetDoor, name = "scripted"): Promise<ScriptedNode> {
+		const { token } = await owner.enrollmentTokens.create({ body: {} });
+		const { territory_id } = await connect({ server: url }).nodes.enroll({ body: { enroll_token: token, name } });
+		const node = new ScriptedNode(url, territory_id);
+		await node.heartbeat({ capabilities: ["camera.snap"] });
+		return node;
+	}
+
+	async heartbeat(body: Input<Operations["nodes.heartbeat"]>["body"]): Promise<void> {
+		await this.#client.nodes.heartbeat({ body });
+	}
+
+	/** Takes the next directive and does what the script says. */
+	async next(act: Act): Promise<string> {
+		const { lease, report } = await this.take();
+		let seq = 0;
+		for (const [stream, text] of act.output ?? []) await report.chunk(stream, seq++, text);
+		await act.until;
+		await report.finished(act.exitCode ?? 0, act.diff);
+		return lease.directive_id;
+	}
+
+	/** Waits for a lease and tells that it was started. */
+	async take() {
+		const lease = await this.#lease();
+		const headers = {
+			"x-nexus-territory-id": this.territoryId,
+			authorization: `Bearer ${lease.directive_token}`,
+		};
+		const { nodes } = connect({ server: this.#url, headers });
+		const { directive_id } = lease;
+		await nodes.started({ directive_id, body: { sandbox_version: "scripted" } });
+		const base64 = (text: string) => Buffer.from(text).toString("base64");
+		return {
+			lease,
+			report: {
+				heartbeat: () => nodes.directiveHeartbeat({ directive_id, body: {} }),
+				chunk: (stream: "stdout" | "stderr", seq: number, text: string) =>
+					nodes.logChunk({ directive_id, body: { stream, seq, bytes: base64(text) } }),
+				finished: (exitCode: number, diff?: string) =>
+					nodes.finished({
+						directive_id,
+						body: {
+							status: exitCode === 0 ? "succeeded" : "failed",
+							exit_code: exitCode,
+							...(diff === undefined ? {} : { diff_base64: base64(diff) }),
+						},
+					}),
+			},
+		};
+	}
+
+	async #lease(): Promise<Lease> {
+		const end = Date.now() + 60_000;
+		while (Date.now() < end) {
+			const body = { supported_sandbox_profiles: ["untrusted", "trusted"], max_directives_to_claim: 1 };
+			const { directives } = await this.#client.nodes.poll({ body });
+			const [lease] = directives;
+			if (lease !== undefined) return lease;
+			await new Promise((resolve) => setTimeout(resolve, 100));
+		}
+		assert.fail("no directive came in a minute");
+	}
+}
