@@ -83,6 +83,13 @@ static struct msghdr *prepare(struct letter *letter, struct sockaddr_in6 *client
 	return &letter->head;
 }
 
+/* A question to another server is not ours to answer. */
+static bool is_resolver(const struct in6_addr *asked)
+{
+	static const uint8_t own[2][16] = { { [10] = 255, 255, 10, 0, 2, 1 }, { 0xfd, 0, 0x76, 0x6f, [15] = 1 } };
+	return memcmp(asked, own[0], 16) == 0 || memcmp(asked, own[1], 16) == 0;
+}
+
 static bool take_question(void)
 {
 	static uint8_t message[2 + 65536];
@@ -97,7 +104,8 @@ static bool take_question(void)
 	bool four = IN6_IS_ADDR_V4MAPPED(&asked.sin6_addr);
 	while (query < queries + QUERIES && query->waits) query++;
 	memcpy(message, &(uint16_t){ htons((uint16_t)size) }, 2);
-	if (query == queries + QUERIES || size > QUESTION_SIZE || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0)
+	if (query == queries + QUERIES || size > QUESTION_SIZE || !is_resolver(&asked.sin6_addr) ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0)
 		return refuse(four, asked.sin6_addr.s6_addr + (four ? 12 : 0), 53, (size_t)size), true;
 	*query = (struct query){ .client = client, .asked = asked, .deadline_ms = now_ms() + ANSWER_MS };
 	port_open(&query->port, ends[0]);

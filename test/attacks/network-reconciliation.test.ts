@@ -62,8 +62,10 @@ for (const { driver, skip } of await isolatingDrivers()) {
 }
 
 function reconciliationUnder(driver: Driver): void {
+	// A machine has no card: what it sends is counted where its channel ends, and there is nowhere to plant a frame.
+	const noPlanting = notRoot || (driver.roots.includes("host") ? false : "a machine's network has no frames");
 	for (const { name, type, size, count } of LEAKS) {
-		test(`a planted leak is seen: ${name}`, { skip: notRoot }, async () => {
+		test(`a planted leak is seen: ${name}`, { skip: noPlanting }, async () => {
 			const { summary } = await gated(driver, "sleep 1", async (run) => {
 				await delay(400);
 				assert.match(plant(run.programPid, type, size, count), /^packet socket: DONE\n$/);
@@ -95,7 +97,7 @@ function reconciliationUnder(driver: Driver): void {
 		}
 	});
 
-	test("vouch run ends a leaking run with 125", { skip: notRoot }, async () => {
+	test("vouch run ends a leaking run with 125", { skip: noPlanting }, async () => {
 		const mark = `3.${process.pid}`;
 		const vouch = fileURLToPath(new URL("../../bin/vouch", import.meta.url));
 		const environment = { ...process.env, XDG_DATA_HOME: join(folder, "data"), XDG_CACHE_HOME: join(folder, "cache") };

@@ -12,7 +12,7 @@ import { merkleRoot } from "../../src/evidence/index.ts";
 import { type Ending, realHost, socketOwner } from "../../src/host/index.ts";
 import { type Driver, drivers, type PlanRequest, type Run } from "../../src/runtime/index.ts";
 import { TEST_CONTEXT } from "../conformance/context.ts";
-import { requestOf } from "../conformance/sandbox.ts";
+import { requestOf, rootFor } from "../conformance/sandbox.ts";
 
 export interface GatedTrial {
 	readonly rules: NetworkRules;
@@ -71,7 +71,8 @@ export async function tryGated(driver: Driver, trial: GatedTrial): Promise<Gated
 	});
 	let counters: Ending["counters"] = null;
 	try {
-		const request = requestFor(trial, loopbackListenersOf(compiled.rules), runDirectory);
+		const root = await rootFor(driver);
+		const request = requestFor({ ...trial, root }, loopbackListenersOf(compiled.rules), runDirectory);
 		const planned = driver.plan(request, await driver.probe(host, TEST_CONTEXT));
 		if (planned.kind === "unmet") throw new Error(planned.reasons.map(({ sentence }) => sentence).join(" "));
 		const started = await driver.start(planned.plan, { environment: {} }, host);
@@ -94,11 +95,11 @@ export async function tryGated(driver: Driver, trial: GatedTrial): Promise<Gated
 }
 
 function requestFor(
-	{ argv, workspace, rules }: GatedTrial,
+	{ argv, workspace, rules, root }: GatedTrial & { readonly root: PlanRequest["root"] },
 	loopbackListeners: PlanRequest["loopbackListeners"],
 	runDirectory: string,
 ): PlanRequest {
-	const trial = { argv, workspace: { source: workspace, access: "read-write" } } as const;
+	const trial = { argv, root, workspace: { source: workspace, access: "read-write" } } as const;
 	const request = requestOf(trial, newId<RunId>(Date.now()), runDirectory);
 	return { ...request, workload: { ...request.workload, network: rules }, loopbackListeners };
 }

@@ -61,8 +61,7 @@ export async function tryOut(driver: Driver, trial: Trial): Promise<TrialResult>
 	const runDirectory = mkdtempSync(join(tmpdir(), TRIAL_FOLDER));
 	const gate = await closedGate(join(runDirectory, "gate.sock"));
 	try {
-		// A driver that boots an image has one where others have this machine's own files.
-		const root = trial.root ?? (driver.roots.includes("host") ? null : ((await TEST_CONTEXT.image()) ?? null));
+		const root = trial.root ?? (await rootFor(driver));
 		const request = requestOf({ ...trial, root }, runId, runDirectory);
 		const planned = driver.plan(request, await driver.probe(host, TEST_CONTEXT));
 		if (planned.kind === "unmet") throw new Error(planned.reasons.map(({ sentence }) => sentence).join(" "));
@@ -83,6 +82,11 @@ export async function tryOut(driver: Driver, trial: Trial): Promise<TrialResult>
 		gate.close();
 		rmSync(runDirectory, { recursive: true, force: true });
 	}
+}
+
+/** A driver that boots an image has one where others have this machine's own files. */
+export async function rootFor(driver: Driver): Promise<PlanRequest["root"]> {
+	return driver.roots.includes("host") ? null : ((await TEST_CONTEXT.image()) ?? null);
 }
 
 export function requestOf(trial: Trial, runId: RunId, runDirectory: string): PlanRequest {
