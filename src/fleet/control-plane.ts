@@ -16,7 +16,7 @@ import { Authentication, type AuthSettings } from "./http/authenticate.ts";
 import type { Handlers } from "./http/handlers.ts";
 import { type ApiParts, createApi } from "./http/server.ts";
 import { oneRound, schedule } from "./jobs/schedule.ts";
-import { journalHandlers } from "./journal-handlers.ts";
+import { journalHandlers } from "./journal/handlers.ts";
 import { logChunk } from "./logs/log-chunk.ts";
 import { tail } from "./logs/tail.ts";
 import { policyHandlers } from "./policies/handlers.ts";
@@ -86,7 +86,7 @@ export function createControlPlane(parts: ControlPlaneParts): ControlPlane {
 	const path = services.settings.cableUrl.startsWith("/") ? services.settings.cableUrl : "/cable";
 	const cable = new Cable({ store, services, authentication, log, path });
 	cable.attach(app.server);
-	const stopJobs = parts.jobs === "by-hand" ? async () => {} : schedule(store, services.journal, log);
+	const stopJobs = parts.jobs === "by-hand" ? async () => {} : schedule(store, services, log);
 	return {
 		app,
 		listen: async (at) => {
@@ -94,7 +94,7 @@ export function createControlPlane(parts: ControlPlaneParts): ControlPlane {
 			const address = app.server.address();
 			return typeof address === "object" && address !== null ? address.port : at.port;
 		},
-		runJobs: () => oneRound(store, services.journal),
+		runJobs: () => oneRound(store, services),
 		close: async () => {
 			await cable.close();
 			await app.close();

@@ -1,5 +1,4 @@
-import type { Signer } from "../evidence/index.ts";
-import type { Journal } from "../journal/index.ts";
+import type { JournalKeys } from "../journal/index.ts";
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type { CertificateAuthority } from "./enrollment/authority.ts";
 import type { DirectiveTokens } from "./http/directive-token.ts";
@@ -9,9 +8,8 @@ export interface Services {
 	readonly tokens: DirectiveTokens;
 	readonly blobs: BlobStore;
 	readonly authority: CertificateAuthority;
-	readonly journal: Journal;
-	/** The control plane's own key: decisions, countersignatures, checkpoints. */
-	signer(): Signer;
+	/** The control planes' own key: decisions, countersignatures, checkpoints; and those before it, whose checkpoints still count. */
+	readonly keys: JournalKeys;
 	readonly settings: FleetSettings;
 }
 

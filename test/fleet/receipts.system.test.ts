@@ -1,11 +1,20 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { digestOf, toBase64 } from "../../src/core/index.ts";
-import { type ReceiptParts, type Signer, sampleSealed, sampleSigner, verifyReceipt } from "../../src/evidence/index.ts";
-import { eventsDigest } from "../../src/fleet/index.ts";
-import { openJournal, openKeyStore, verifyJournal } from "../../src/journal/index.ts";
+import { bytesFromBase64, canonicalJson, digestOf, toBase64, utf8 } from "../../src/core/index.ts";
+import {
+	leafHash,
+	openEnvelope,
+	parseCheckpoint,
+	type ReceiptParts,
+	type Signer,
+	sampleSealed,
+	sampleSigner,
+	verifyInclusion,
+	verifyReceipt,
+} from "../../src/evidence/index.ts";
+import { checkJournal, eventsDigest } from "../../src/fleet/index.ts";
+import { openKeyStore } from "../../src/journal/index.ts";
 import { inWorlds } from "./in-worlds.ts";
 import { StockNode } from "./stock-node.ts";
 import { API, submit, type World } from "./world.ts";
@@ -115,12 +124,30 @@ inWorlds("receipts of directives", (world) => {
 		assert.equal((await work.node.report(work.id, "receipt", second)).status, 409, "a second, other one");
 	});
 
-	test("a territory without a key for receipts has none to give", async () => {
+	test("a territory without a key for receipts has none to give: the control plane's says that no node signed", async () => {
 		const work = await atWork(world());
 		await world().store.transaction(({ db }) =>
 			db.updateTable("territories").set({ receipt_public_key: null }).where("id", "=", work.node.territoryId).execute(),
 		);
 		assert.equal((await work.node.report(work.id, "receipt", receiptOf(work))).status, 422);
+		await work.node.finished(work.id);
+		await world().runJobs();
+		const { body: directive } = await world().as("member", "GET", `${API}/directives/${work.id}`);
+		const kept = await fetch(`${world().base}${API}/directives/${work.id}/receipt`, {
+			headers: world().account.headersOf("member"),
+		});
+		const bytes = new Uint8Array(await kept.arrayBuffer());
+		assert.equal(digestOf(bytes), directive.receipt_digest);
+		const own = openKeyStore(join(world().home, "keys")).signer().publicKey;
+		const file = JSON.parse(Buffer.from(bytes).toString());
+		const { predicate } = JSON.parse(Buffer.from(openEnvelope(file.envelope, own) ?? "").toString());
+		assert.match(predicate.statement, /No node signed this/);
+		assert.deepEqual([predicate.directiveId, predicate.workloadDigest], [work.id, directive.workload_digest]);
+		assert.equal(
+			verifyReceipt(bytes, { trustedKeys: [own], journalKeys: [own] }).status,
+			"unreadable",
+			"it is no receipt of a node",
+		);
 	});
 
 	test("one that comes hours later, after the end, is still taken", async () => {
@@ -143,12 +170,17 @@ inWorlds("audit events in the journal", (world) => {
 			events.filter(({ journal_index }) => journal_index === null),
 			[],
 		);
-		const directory = join(world().home, "journal");
 		const keys = openKeyStore(join(world().home, "keys"));
-		assert.equal(verifyJournal(directory, keys.trusted()).status, "holds");
-		const digests = entriesOf(directory);
-		for (const [index, covered] of Map.groupBy(events, ({ journal_index }) => journal_index))
-			assert.equal(eventsDigest(covered), digests.get(Number(index)), `entry ${index}`);
+		assert.ok((await world().store.read((session) => checkJournal(session, keys))) > 0);
+		for (const [index, covered] of Map.groupBy(events, ({ journal_index }) => Number(journal_index))) {
+			const { body } = await world().as("auditor", "GET", `${API}/journal/entries/${index}`);
+			assert.equal(eventsDigest(covered), body.entry.digest, `entry ${index}`);
+			const head = parseCheckpoint(body.checkpoint);
+			if (head === undefined) assert.fail(body.checkpoint);
+			assert.ok(head.isSignedBy(keys.signer().publicKey));
+			const path = body.path.map((hash: string) => bytesFromBase64(hash));
+			assert.ok(verifyInclusion(leafHash(utf8(canonicalJson(body.entry))), index, head, path), `proof of ${index}`);
+		}
 		const [first] = events;
 		await world().store.transaction(({ db }) =>
 			db
@@ -158,25 +190,30 @@ inWorlds("audit events in the journal", (world) => {
 				.execute(),
 		);
 		const changed = (await rows()).filter(({ journal_index }) => journal_index === first?.journal_index);
-		assert.notEqual(eventsDigest(changed), digests.get(Number(first?.journal_index)));
-		const before = openJournal(directory, keys).checkpoint();
+		const { body } = await world().as("auditor", "GET", `${API}/journal/entries/${first?.journal_index}`);
+		assert.notEqual(eventsDigest(changed), body.entry.digest);
+		const size = async () => (await world().as("auditor", "GET", `${API}/journal/checkpoint`)).body.size;
+		const before = await size();
 		await world().runJobs();
-		assert.equal(openJournal(directory, keys).checkpoint(), before, "nothing new, no entry");
+		assert.equal(await size(), before, "nothing new, no entry");
+	});
+
+	test("an entry that was changed ends the journal: nothing is appended to one that does not fit", async () => {
+		await submit(world());
+		await world().store.transaction(({ db }) =>
+			db.updateTable("journal_entries").set({ entry: '{"kind":"audit"}' }).where("leaf_index", "=", 0).execute(),
+		);
+		const keys = openKeyStore(join(world().home, "keys"));
+		await assert.rejects(
+			world().store.read((session) => checkJournal(session, keys)),
+			/do not give its root/,
+		);
+		await world().store.transaction(({ db }) =>
+			db
+				.updateTable("journal_hashes")
+				.set({ hash: new Uint8Array(32) })
+				.execute(),
+		);
+		await assert.rejects(world().runJobs(), /do not give its root/);
 	});
 });
-
-/** Digests of the journal's entries, by their place. */
-function entriesOf(directory: string): ReadonlyMap<number, string> {
-	return new Map(readEntries(directory).map(({ digest }, index) => [index, digest]));
-}
-
-function readEntries(directory: string): { digest: string }[] {
-	const size = Number(readFileSync(join(directory, "checkpoint"), "utf8").split("\n")[1]);
-	assert.ok(size < 256, "they fit into one bundle, which is not full");
-	const bytes = readFileSync(join(directory, `tile/entries/000.p/${size}`));
-	const found: { digest: string }[] = [];
-	// C2SP tlog-tiles: each entry stands behind its length, 16 bits, big-endian.
-	for (let at = 0; at < bytes.length; at += 2 + bytes.readUInt16BE(at))
-		found.push(JSON.parse(bytes.subarray(at + 2, at + 2 + bytes.readUInt16BE(at)).toString()));
-	return found;
-}

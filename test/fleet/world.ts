@@ -16,7 +16,7 @@ import {
 	type Owner,
 	openStore,
 } from "../../src/fleet/index.ts";
-import { openJournal, openKeyStore } from "../../src/journal/index.ts";
+import { openKeyStore } from "../../src/journal/index.ts";
 
 /** JSON of every shape, that tests look into. */
 export type Parsed = ReturnType<typeof JSON.parse>;
@@ -77,8 +77,7 @@ export async function openWorld(url: string, { mode = "either" }: { mode?: Terri
 			tokens,
 			blobs: new DirectoryBlobs(join(home, "blobs")),
 			authority: await testAuthority(),
-			journal: openJournal(join(home, "journal"), keys),
-			signer: () => keys.signer(),
+			keys,
 			settings: { cableUrl: "/cable", nodeVersions: null, maxLogChunkBytes: 262_144 },
 		},
 		auth: { territoryMode: mode, fingerprintHeader: "X-Nexus-Client-Cert-Fingerprint", peopleHeaders: "accepted" },

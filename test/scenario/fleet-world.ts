@@ -14,7 +14,6 @@ import {
 	openStore,
 	type Store,
 } from "../../src/fleet/index.ts";
-import { openJournal } from "../../src/journal/index.ts";
 
 export interface Reply {
 	readonly status: number;
@@ -41,8 +40,7 @@ export async function openWorld(storeUrl: string): Promise<World> {
 			tokens: new DirectiveTokens(randomBytes(32)),
 			blobs: new DirectoryBlobs(join(directory, "blobs")),
 			authority: await CertificateAuthority.open(join(directory, "ca"), clock.nowMs),
-			journal: openJournal(join(directory, "journal"), { signer: () => signer, trusted: () => [] }),
-			signer: () => signer,
+			keys: { signer: () => signer, trusted: () => [] },
 			settings: { cableUrl: "/cable", nodeVersions: null, maxLogChunkBytes: 262_144 },
 		},
 		auth: { territoryMode: "either", fingerprintHeader: null, peopleHeaders: "accepted" },

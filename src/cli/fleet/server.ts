@@ -14,7 +14,7 @@ import {
 	type Store,
 	tokenDigestOf,
 } from "../../fleet/index.ts";
-import { openJournal, openKeyStore } from "../../journal/index.ts";
+import { openKeyStore } from "../../journal/index.ts";
 import { fail } from "../failures.ts";
 import { privateDirectory } from "../node-keys.ts";
 import type { ServerSettings } from "../settings/server-settings.ts";
@@ -45,8 +45,7 @@ export async function startServer(settings: ServerSettings, ownDataDirectory: st
 				tokens: new DirectiveTokens(Buffer.from(secret, "base64url")),
 				blobs: new DirectoryBlobs(join(directory, "blobs")),
 				authority,
-				journal: openJournal(join(directory, "journal"), keys),
-				signer: () => keys.signer(),
+				keys,
 				settings: {
 					cableUrl: settings.cableUrl,
 					nodeVersions: latest === "" ? null : { latest, minimum },

@@ -1,6 +1,7 @@
 import { digestOfJson, type Json } from "../../core/index.ts";
-import type { Journal } from "../../journal/index.ts";
+import type { JournalKeys } from "../../journal/index.ts";
 import type { AuditEventId } from "../../journal/schema.ts";
+import { append } from "../journal/journal.ts";
 import type { Session, Store } from "../store/store.ts";
 import type { AuditEventRow } from "../store/tables.ts";
 
@@ -25,17 +26,17 @@ export function eventsDigest(events: readonly AuditEventRow[]) {
  * Puts digests of audit events into the journal, one account's in an entry: what is changed or removed afterwards no longer fits
  * an entry that others have a checkpoint of.
  */
-export async function journalEvents(store: Store, journal: Journal): Promise<number> {
+export async function journalEvents(store: Store, keys: JournalKeys): Promise<number> {
 	let count = 0;
 	for (let entries = 0; entries < MOST_ENTRIES; entries++) {
-		const covered = await store.transaction((session) => journalSome(session, journal));
+		const covered = await store.transaction((session) => journalSome(session, keys));
 		count += covered;
 		if (covered === 0) break;
 	}
 	return count;
 }
 
-async function journalSome(session: Session, journal: Journal): Promise<number> {
+async function journalSome(session: Session, keys: JournalKeys): Promise<number> {
 	const { db, nowMs, kind } = session;
 	const waiting = db
 		.selectFrom("audit_events")
@@ -49,15 +50,20 @@ async function journalSome(session: Session, journal: Journal): Promise<number> 
 	const last = events.at(-1);
 	// Another control plane has them.
 	if (first === undefined || last === undefined) return 0;
-	const { leafIndex } = journal.append({
-		kind: "audit",
+	const entry = {
+		kind: "audit" as const,
 		digest: eventsDigest(events),
 		time: new Date(nowMs).toISOString(),
 		first: first.id as AuditEventId,
 		last: last.id as AuditEventId,
 		events: events.length,
-	});
+	};
+	const [inclusion] = await append(session, [entry], keys);
 	const ids = events.map(({ id }) => id);
-	await db.updateTable("audit_events").set({ journal_index: leafIndex }).where("id", "in", ids).execute();
+	await db
+		.updateTable("audit_events")
+		.set({ journal_index: inclusion?.leafIndex ?? null })
+		.where("id", "in", ids)
+		.execute();
 	return events.length;
 }

@@ -71,7 +71,7 @@ async function admit(
 	const decision = decisionOf(workload, { ...judged, verdict: "needs_approval" });
 	await change(session, directive, "approve", {
 		approved_by_user_id: userId,
-		decision: jsonText(signDecision({ decision, approvals }, services.signer())),
+		decision: jsonText(signDecision({ decision, approvals }, services.keys.signer())),
 	});
 	await noteEvent(session, {
 		accountId: directive.account_id,

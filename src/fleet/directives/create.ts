@@ -173,7 +173,7 @@ function rowOf(
 		env_refs: jsonText(body.env_refs),
 		workload: canonicalJson(workload as unknown as Json),
 		workload_digest: digestOfJson(workload as unknown as Json),
-		decision: isQueued ? jsonText(signDecision({ decision, approvals: [] }, services.signer())) : null,
+		decision: isQueued ? jsonText(signDecision({ decision, approvals: [] }, services.keys.signer())) : null,
 		created_at: nowMs,
 		updated_at: nowMs,
 	};

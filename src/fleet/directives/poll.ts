@@ -111,7 +111,7 @@ function renewed(directive: Directive, resolution: Resolution, services: Service
 		policy_snapshot: jsonText(resolution.snapshot),
 		workload: canonicalJson(workload as unknown as Json),
 		workload_digest: digestOfJson(workload as unknown as Json),
-		decision: jsonText(signDecision({ decision, approvals: [] }, services.signer())),
+		decision: jsonText(signDecision({ decision, approvals: [] }, services.keys.signer())),
 	};
 }
 

@@ -19,8 +19,9 @@ export async function heldDirective(session: Session, identity: Identity): Promi
 	if (identity.kind !== "directive") throw new TypeError("a row for directives let somebody else in");
 	const directive = await lockDirective(session, identity.directiveId);
 	if (directive === undefined) throw refusal("not-found", { kind: "directive", id: identity.directiveId });
-	if (directive.territory_id === identity.territory.id) return directive;
-	const reason = "another territory holds the directive now";
+	const isSameLease = identity.leaseId === null || identity.leaseId === directive.lease_id;
+	if (directive.territory_id === identity.territory.id && isSameLease) return directive;
+	const reason = isSameLease ? "another territory holds the directive now" : "the lease is over";
 	throw refusal("forbidden", { what: `Reporting on ${directive.id}`, reason });
 }
 

@@ -58,7 +58,7 @@ export function enroll(services: Services): Enroll {
 					lease_ttl_seconds: LEASE_MS / 1000,
 					cable_url: services.settings.cableUrl,
 				},
-				control_plane_public_key: Buffer.from(services.signer().publicKey.raw).toString("base64"),
+				control_plane_public_key: Buffer.from(services.keys.signer().publicKey.raw).toString("base64"),
 			},
 		};
 	};

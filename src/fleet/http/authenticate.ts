@@ -105,7 +105,7 @@ export class Authentication {
 			throw refusedTo(territory, refusal("not-found", { kind: "directive", id: claims.directiveId }));
 		if (held.territory_id !== territory.id) throw forbid("another territory holds the directive now");
 		if (claims.leaseId !== null && claims.leaseId !== held.lease_id) throw forbid("the lease is over");
-		return { kind: "directive", territory, directiveId: claims.directiveId };
+		return { kind: "directive", territory, directiveId: claims.directiveId, leaseId: claims.leaseId };
 	}
 
 	#byCertificate(fingerprint: string): Promise<TerritoryRow | undefined> {

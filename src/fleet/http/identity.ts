@@ -15,7 +15,13 @@ export type Identity =
 	  }
 	| { readonly kind: "territory"; readonly territory: TerritoryRow }
 	/** A territory that showed the token of one directive. */
-	| { readonly kind: "directive"; readonly territory: TerritoryRow; readonly directiveId: string };
+	| {
+			readonly kind: "directive";
+			readonly territory: TerritoryRow;
+			readonly directiveId: string;
+			/** Of the token; null in one that says nothing of it. */
+			readonly leaseId: string | null;
+	  };
 
 /** Whether a row lets this identity in. */
 export function mayCall(identity: Identity, callers: readonly Caller[]): boolean {

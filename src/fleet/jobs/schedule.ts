@@ -1,7 +1,8 @@
 import type { FastifyBaseLogger } from "fastify";
-import type { Journal } from "../../journal/index.ts";
 import { journalEvents } from "../audit/journal-events.ts";
 import { timeOutCommands } from "../commands/dispatch.ts";
+import { receiptsOfOurOwn } from "../receipts/own-receipt.ts";
+import type { Services } from "../services.ts";
 import type { Store } from "../store/store.ts";
 import { clean, DEFAULT_RETENTION } from "./clean.ts";
 import { markOffline, reapLeases } from "./reap.ts";
@@ -9,7 +10,7 @@ import { markOffline, reapLeases } from "./reap.ts";
 interface Job {
 	readonly name: string;
 	readonly everyMs: number;
-	readonly run: (store: Store, journal: Journal) => Promise<unknown>;
+	readonly run: (store: Store, services: Services) => Promise<unknown>;
 }
 
 /** What every control plane does by itself. Several at once are fine: each row is locked by whoever is first. */
@@ -17,16 +18,17 @@ const JOBS: readonly Job[] = [
 	{ name: "reap leases", everyMs: 2_000, run: reapLeases },
 	{ name: "mark territories offline", everyMs: 30_000, run: markOffline },
 	{ name: "time out commands", everyMs: 5_000, run: (store) => store.transaction(timeOutCommands) },
-	{ name: "journal audit events", everyMs: 10_000, run: journalEvents },
+	{ name: "journal audit events", everyMs: 10_000, run: (store, { keys }) => journalEvents(store, keys) },
+	{ name: "receipts that no node gives", everyMs: 5_000, run: receiptsOfOurOwn },
 	{ name: "remove old rows", everyMs: 3_600_000, run: (store) => clean(store, DEFAULT_RETENTION) },
 ];
 
 /** Runs the jobs until the returned function is called; a failure is logged and the job's next round tries again. */
-export function schedule(store: Store, journal: Journal, log: FastifyBaseLogger): () => Promise<void> {
+export function schedule(store: Store, services: Services, log: FastifyBaseLogger): () => Promise<void> {
 	const stopping = new AbortController();
 	const rounds = JOBS.map(async ({ name, everyMs, run }) => {
 		while (!stopping.signal.aborted) {
-			await run(store, journal).catch((error: unknown) => log.error({ err: error, job: name }, "job failed"));
+			await run(store, services).catch((error: unknown) => log.error({ err: error, job: name }, "job failed"));
 			await pause(everyMs, stopping.signal);
 		}
 	});
@@ -37,8 +39,8 @@ export function schedule(store: Store, journal: Journal, log: FastifyBaseLogger)
 }
 
 /** Each job once, one after the other: for programs that have a clock of their own. */
-export async function oneRound(store: Store, journal: Journal): Promise<void> {
-	for (const { run } of JOBS) await run(store, journal);
+export async function oneRound(store: Store, services: Services): Promise<void> {
+	for (const { run } of JOBS) await run(store, services);
 }
 
 function pause(delayMs: number, stop: AbortSignal): Promise<void> {

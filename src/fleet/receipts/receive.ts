@@ -5,6 +5,7 @@ import { heldDirective } from "../directives/reports.ts";
 import { noteEvent } from "../domain-events.ts";
 import type { Handlers } from "../http/handlers.ts";
 import { refusal } from "../http/refusal.ts";
+import { append } from "../journal/journal.ts";
 import { jsonOf, jsonText } from "../rows.ts";
 import type { Services } from "../services.ts";
 import type { Directive } from "../store/queue.ts";
@@ -56,17 +57,15 @@ function keptOf({ receipt_digest, countersignature }: Directive) {
 	return { digest: receipt_digest, envelopeDigest: jsonOf<Countersigned>(countersignature).envelopeDigest };
 }
 
-/**
- * Journal, file, row, in this order: what the row names is there. A crash between leaves an entry that nothing names, and the
- * node's next try another one.
- */
+/** The file before the row that names it; the entry of the journal with that row, or not at all. */
 async function keep(session: Session, directive: Directive, services: Services, good: Good): Promise<string> {
 	const { envelope, predicate, publicKey } = good;
-	const journal = services.journal.append(receiptEntryOf(envelope, predicate));
+	const [journal] = await append(session, [receiptEntryOf(envelope, predicate)], services.keys);
+	if (journal === undefined) throw new TypeError("an appended entry has a place");
 	const bytes = receiptFileBytes({ mediaType: RECEIPT_MEDIA_TYPE, envelope, journal, publicKey });
 	await services.blobs.put(bytes);
 	const digest = digestOf(bytes);
-	const own = signEnvelope(envelope.payloadType, Buffer.from(envelope.payload, "base64"), services.signer());
+	const own = signEnvelope(envelope.payloadType, Buffer.from(envelope.payload, "base64"), services.keys.signer());
 	await session.db
 		.updateTable("directives")
 		.set({

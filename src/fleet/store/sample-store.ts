@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { openStore } from "./open.ts";
 import { addFacility, addOwner, addTerritory, type Owner } from "./sample-rows.ts";
 import type { Session, Store } from "./store.ts";
+import type { Tables } from "./tables.ts";
 
 /** Stores for tests: opened as they are asked for, closed together. */
 export class SampleStores {
@@ -61,9 +62,14 @@ export async function assertReadyRows({ db }: Session): Promise<void> {
 	}
 }
 
-export async function countOf(store: Store, table: "accounts" | "directives"): Promise<number> {
-	const rows = await store.read(({ db }) => db.selectFrom(table).select("id").execute());
-	return rows.length;
+export async function countOf(store: Store, table: keyof Tables): Promise<number> {
+	const { count } = await store.read(({ db }) =>
+		db
+			.selectFrom(table)
+			.select(({ fn }) => fn.countAll<number>().as("count"))
+			.executeTakeFirstOrThrow(),
+	);
+	return Number(count);
 }
 
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {

@@ -25,6 +25,9 @@ export interface Tables {
 	audit_events: AuditEventRow;
 	blobs: BlobRow;
 	idempotency_keys: IdempotencyKeyRow;
+	journal_heads: JournalHeadRow;
+	journal_entries: JournalEntryRow;
+	journal_hashes: JournalHashRow;
 	schema_versions: SchemaVersionRow;
 }
 
@@ -320,6 +323,27 @@ export interface IdempotencyKeyRow {
 	status: number;
 	body: Json;
 	created_at: Time;
+}
+
+/** The one row, which is locked by whoever appends. */
+export interface JournalHeadRow {
+	id: 1;
+	size: number;
+	/** Of that size, signed; null while nothing was appended. */
+	checkpoint: string | null;
+}
+
+export interface JournalEntryRow {
+	leaf_index: number;
+	/** Canonical JSON: the bytes that are hashed. */
+	entry: string;
+}
+
+/** Hash of the perfect subtree over leaves [position * 2^level, (position + 1) * 2^level). */
+export interface JournalHashRow {
+	level: number;
+	position: number;
+	hash: Uint8Array;
 }
 
 export interface SchemaVersionRow {
