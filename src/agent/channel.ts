@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { WebSocket } from "ws";
 import type { Waiting } from "./back-off.ts";
+import type { TlsMaterial } from "./transport.ts";
 
 /** What a control plane says over the WebSocket (conduits section 4.4). */
 export interface ChannelEvents {
@@ -11,7 +12,8 @@ export interface ChannelEvents {
 export interface ChannelSettings {
 	/** `ws://…/cable?territory_id=…`, or wss with a client certificate. */
 	readonly url: string;
-	readonly tls: { readonly ca: string | null; readonly certificate: string | null; readonly key: string | null };
+	readonly headers?: Readonly<Record<string, string>>;
+	tls(): TlsMaterial;
 }
 
 const PROTOCOL = "actioncable-v1-json";
@@ -45,7 +47,7 @@ export class Channel {
 	async run(stop: AbortSignal): Promise<void> {
 		let retryMs = FIRST_RETRY_MS;
 		while (!stop.aborted) {
-			const lasted = await this.#connection(stop);
+			const lasted = await this.#connection(stop).catch(() => "failed" as const);
 			this.#isSubscribed = false;
 			retryMs = lasted === "worked" ? FIRST_RETRY_MS : Math.min(retryMs * 2, LONGEST_RETRY_MS);
 			await this.#waiting.pause(retryMs * (0.75 + this.#waiting.random() / 2), stop);
@@ -53,10 +55,12 @@ export class Channel {
 	}
 
 	#connection(stop: AbortSignal): Promise<"worked" | "failed"> {
-		const { url, tls } = this.#settings;
+		const { url, headers } = this.#settings;
+		const tls = this.#settings.tls();
 		const { origin } = new URL(url.replace(/^ws/, "http"));
 		const socket = new WebSocket(url, PROTOCOL, {
 			origin,
+			...(headers === undefined ? {} : { headers }),
 			maxPayload: MAX_FRAME_BYTES,
 			handshakeTimeout: 10_000,
 			followRedirects: false,

@@ -2,8 +2,9 @@ import type { Logger } from "pino";
 import type { Lease } from "../api/conduits/schema.ts";
 import { delivered, type Waiting } from "./back-off.ts";
 import type { ConduitsClient } from "./conduits-client.ts";
+import { deliverEnd } from "./end-report.ts";
 import type { Engine, Execution } from "./engine.ts";
-import type { FinishedLog } from "./finished-log.ts";
+import type { FinishedLog, UndeliveredReport } from "./finished-log.ts";
 import { LogUploader } from "./log-uploader.ts";
 
 export interface DirectiveRunParts {
@@ -19,6 +20,17 @@ export interface DirectiveRunParts {
 	/** Aborted when the node shuts down at once. */
 	readonly shutdown: AbortSignal;
 }
+
+const NOTHING_RAN: Execution = {
+	status: "failed",
+	exitCode: 125,
+	receipt: null,
+	diff: null,
+	diffTruncated: "whole",
+	cut: [],
+	snapshots: { before: null, after: null },
+	artifacts: {},
+};
 
 /** What became of a lease: its end was told, is kept on disk, is nobody's business any more, or it was never begun. */
 export type Outcome = "delivered" | "kept" | "lost" | "refused";
@@ -61,19 +73,20 @@ export class DirectiveRun {
 		const cut = await uploader.end();
 		beating.abort();
 		if (this.#why === "lost") return "lost";
-		if (execution.receipt !== null) await this.#sendReceipt(execution);
-		return this.#finish(this.#endOf(execution, cut));
+		return this.#finish(this.#endOf(execution, cut), execution.receipt);
 	}
 
 	#endOf(execution: Execution, cut: Awaited<ReturnType<LogUploader["end"]>>): Readonly<Record<string, unknown>> {
-		const { status, exitCode, diff, diffTruncated, artifacts } = execution;
+		const { status, exitCode, diff, diffTruncated, artifacts, snapshots } = execution;
 		return {
 			status: this.#why === "canceled" && status !== "succeeded" ? "canceled" : status,
 			exit_code: exitCode,
-			stdout_truncated: cut.stdoutTruncated,
-			stderr_truncated: cut.stderrTruncated,
+			stdout_truncated: cut.stdoutTruncated || execution.cut.includes("stdout"),
+			stderr_truncated: cut.stderrTruncated || execution.cut.includes("stderr"),
 			diff_truncated: diffTruncated === "truncated",
 			...(diff === null ? {} : { diff_base64: Buffer.from(diff).toString("base64") }),
+			...(snapshots.before === null ? {} : { snapshot_before: snapshots.before }),
+			...(snapshots.after === null ? {} : { snapshot_after: snapshots.after }),
 			artifacts_manifest: artifacts,
 			finished_at: new Date(this.#parts.nowMs()).toISOString(),
 		};
@@ -148,7 +161,7 @@ export class DirectiveRun {
 		this.#parts.log.error({ err: error, directive: this.lease.directive_id }, "the directive could not be run");
 		const sentence = error instanceof Error ? error.message : String(error);
 		await uploader.write("stderr", Buffer.from(`[vouch] ${sentence}\n`));
-		return { status: "failed", exitCode: 125, receipt: null, diff: null, diffTruncated: "whole", artifacts: {} };
+		return NOTHING_RAN;
 	}
 
 	async #refuse(reason: string): Promise<Outcome> {
@@ -158,31 +171,32 @@ export class DirectiveRun {
 		const { directive_id: directive } = this.lease;
 		await delivered(() => client.report(directive, "log_chunks", chunk, this.#token), waiting, shutdown);
 		const finished_at = new Date(nowMs()).toISOString();
-		const outcome = await this.#finish({ status: "failed", exit_code: 125, finished_at });
+		const outcome = await this.#finish({ status: "failed", exit_code: 125, finished_at }, null);
 		return outcome === "delivered" ? "refused" : outcome;
 	}
 
-	async #sendReceipt({ receipt }: Execution): Promise<void> {
-		const { client, waiting, shutdown, log } = this.#parts;
-		const { directive_id: directive } = this.lease;
-		const reply = await delivered(() => client.report(directive, "receipt", receipt, this.#token), waiting, shutdown);
-		// An existing control plane has no place for it: 404. The directive is finished all the same.
-		if (reply === undefined || reply.status >= 300)
-			log.warn({ directive, status: reply?.status ?? 0 }, "the control plane did not take the receipt");
-	}
-
-	async #finish(request: Readonly<Record<string, unknown>>): Promise<Outcome> {
+	/** On disk first: from here on the end survives whatever happens to this process. */
+	async #finish(request: Readonly<Record<string, unknown>>, receipt: Execution["receipt"]): Promise<Outcome> {
 		const { client, waiting, finishedLog, shutdown, nowMs, log } = this.#parts;
 		const { directive_id } = this.lease;
-		const send = () => client.report(directive_id, "finished", request, this.#token);
-		const reply = await delivered(send, waiting, shutdown);
-		if (reply === undefined) {
-			const ts = new Date(nowMs()).toISOString();
-			await finishedLog.append({ ts, directive_id, token: this.#token, request: request as Record<string, never> });
-			return "kept";
+		const report: UndeliveredReport = {
+			ts: new Date(nowMs()).toISOString(),
+			directive_id,
+			token: this.#token,
+			request: request as UndeliveredReport["request"],
+			...(receipt === null ? {} : { receipt: receipt as NonNullable<UndeliveredReport["receipt"]> }),
+		};
+		await finishedLog.append(report);
+		const delivery = await deliverEnd(client, report, waiting, shutdown);
+		if (delivery.kind === "kept") return "kept";
+		await finishedLog.remove(report);
+		if (delivery.kind === "delivered") {
+			const { receiptStatus } = delivery;
+			if (receiptStatus !== null && receiptStatus >= 300)
+				log.warn({ directive: directive_id, status: receiptStatus }, "the control plane did not take the receipt");
+			return "delivered";
 		}
-		if (reply.status < 300) return "delivered";
-		log.warn({ directive: directive_id, status: reply.status }, "the end was refused: the lease was lost");
+		log.warn({ directive: directive_id, status: delivery.status }, "the end was refused: the lease was lost");
 		return "lost";
 	}
 }

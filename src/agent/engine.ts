@@ -6,11 +6,15 @@ export interface Execution {
 	readonly status: "succeeded" | "failed" | "canceled" | "timed_out";
 	/** The command's own; 124 on timeout, 128 + N for a signal, 125 for a failure of ours. */
 	readonly exitCode: number;
-	/** Its receipt, signed by this node, whole; null when nothing ran. */
+	/** Its receipt as it is posted, signed by this node; null when nothing ran. */
 	readonly receipt: Json | null;
 	/** Unified diff of the facility; null when there is none or it is too large. */
 	readonly diff: Uint8Array | null;
 	readonly diffTruncated: "whole" | "truncated";
+	/** Streams of which more came than was kept. */
+	readonly cut: readonly ("stdout" | "stderr")[];
+	/** Digests of the facility; null when it was not looked at. */
+	readonly snapshots: { readonly before: string | null; readonly after: string | null };
 	readonly artifacts: Readonly<Record<string, Json>>;
 }
 

@@ -13,4 +13,16 @@ export const agentFailures = defineFailures({
 		status: 503,
 		sentence: "The control plane could not be reached for {what}: {problem}. It is tried again.",
 	},
+	"not-placed": {
+		audience: "operator",
+		retry: "never",
+		status: 501,
+		sentence: "This node can't keep what the directive asks for. {problems} Nothing was run.",
+	},
+	"not-prepared": {
+		audience: "caller",
+		retry: "unknown",
+		status: 502,
+		sentence: "Preparing the facility: {problem} The command was not run.",
+	},
 });

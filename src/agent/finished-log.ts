@@ -3,16 +3,17 @@ import { open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 
-/** A report of an end that was not delivered (conduits section 7.13). */
+/** A report of an end that was not delivered yet (conduits section 7.13). */
 const entrySchema = z.object({
 	ts: z.string(),
 	directive_id: z.string(),
 	token: z.string(),
 	request: z.record(z.string(), z.json()),
+	/** The receipt, which goes before it. */
+	receipt: z.json().optional(),
 });
 export type UndeliveredReport = z.infer<typeof entrySchema>;
 
-const MAX_LINE_BYTES = 2 * 1024 * 1024;
 /** A report nobody wants any more must not be kept for ever. */
 const MAX_AGE_MS = 7 * 86_400_000;
 
@@ -33,7 +34,8 @@ export class FinishedLog {
 			const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
 			const file = await open(this.#path, flags, 0o600);
 			try {
-				await file.write(`${JSON.stringify(report)}\n`);
+				// A line of its own, also after one that a crash cut off.
+				await file.write(`\n${JSON.stringify(report)}\n`);
 				await file.sync();
 			} finally {
 				await file.close();
@@ -43,29 +45,28 @@ export class FinishedLog {
 
 	/** What waits, oldest first. A line that can't be read is none: it was cut off by a crash while it was written. */
 	read(nowMs: number): Promise<readonly UndeliveredReport[]> {
-		return this.#after(async () => {
-			const text = await readFile(this.#path, "utf8").catch(() => "");
-			return text.split("\n").flatMap((line) => {
-				if (line === "" || line.length > MAX_LINE_BYTES) return [];
-				const entry = entrySchema.safeParse(parseJson(line));
-				return entry.success && nowMs - Date.parse(entry.data.ts) < MAX_AGE_MS ? [entry.data] : [];
-			});
-		});
+		return this.#after(async () => (await this.#all()).filter(({ ts }) => nowMs - Date.parse(ts) < MAX_AGE_MS));
 	}
 
-	/** Keeps only those; whole or as before, whenever the machine stops. */
-	replace(reports: readonly UndeliveredReport[]): Promise<void> {
+	/** It was delivered, or refused for good. The others are whole or as before, whenever the machine stops. */
+	remove(report: UndeliveredReport): Promise<void> {
 		return this.#after(async () => {
+			const kept = (await this.#all()).filter(({ token }) => token !== report.token);
 			const temporary = `${this.#path}.new`;
 			const file = await open(temporary, "w", 0o600);
 			try {
-				await file.writeFile(reports.map((report) => `${JSON.stringify(report)}\n`).join(""));
+				await file.writeFile(kept.map((report) => `${JSON.stringify(report)}\n`).join(""));
 				await file.sync();
 			} finally {
 				await file.close();
 			}
 			await rename(temporary, this.#path);
 		});
+	}
+
+	async #all(): Promise<readonly UndeliveredReport[]> {
+		const text = await readFile(this.#path, "utf8").catch(() => "");
+		return text.split("\n").flatMap((line) => entrySchema.safeParse(parseJson(line)).data ?? []);
 	}
 
 	#after<T>(work: () => Promise<T>): Promise<T> {

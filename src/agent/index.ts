@@ -10,8 +10,14 @@
 export type { Waiting } from "./back-off.ts";
 export { Channel } from "./channel.ts";
 export { ConduitsClient } from "./conduits-client.ts";
+export { type CredentialFiles, Credentials } from "./credentials.ts";
 export type { Engine, Execution, ExecutionTies } from "./engine.ts";
+export { type Enrolled, type Enrolling, enroll } from "./enrollment.ts";
+export { FreshMeasurements } from "./execution/driver-health.ts";
+export { Facilities } from "./execution/facilities.ts";
+export type { EngineParts } from "./execution/parts.ts";
+export { SandboxEngine } from "./execution/sandbox-engine.ts";
 export { FinishedLog } from "./finished-log.ts";
 export { Health } from "./health.ts";
 export { Node, type NodeEvent, type NodeParts, type NodeSettings } from "./node.ts";
-export { Transport, type TransportSettings } from "./transport.ts";
+export { type TlsMaterial, Transport, type TransportSettings } from "./transport.ts";

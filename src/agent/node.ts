@@ -1,8 +1,8 @@
 import type { Logger } from "pino";
-import { CircuitBreaker, delivered, type Waiting } from "./back-off.ts";
+import { CircuitBreaker, type Waiting } from "./back-off.ts";
 import type { ConduitsClient } from "./conduits-client.ts";
 import { DirectiveRun, type DirectiveRunParts } from "./directive-run.ts";
-import type { UndeliveredReport } from "./finished-log.ts";
+import { deliverEnd } from "./end-report.ts";
 
 export interface NodeSettings {
 	/** Directives at once. */
@@ -25,6 +25,7 @@ export type NodeEvent =
 	| { readonly kind: "poll"; readonly result: "ok" | "empty" | "error" }
 	| { readonly kind: "directive"; readonly outcome: string; readonly seconds: number };
 
+const REPLAY_MS = 30_000;
 const LONGEST_RETRY_AFTER_MS = 300_000;
 
 /** The daemon of a territory: it polls, runs what it is leased, and reports; it loses no end that it has seen. */
@@ -39,8 +40,11 @@ export class Node {
 	readonly #shutdown = new AbortController();
 	#nudge: (() => void) | undefined;
 
+	readonly #startedMs: number;
+
 	constructor(parts: NodeParts) {
 		this.#parts = parts;
+		this.#startedMs = parts.nowMs();
 	}
 
 	get runningCount(): number {
@@ -49,12 +53,13 @@ export class Node {
 
 	/** Runs until `drain` or `stop`; resolves when nothing of it is left. */
 	async run(): Promise<void> {
-		await this.#replay();
-		const beating = this.#beatTerritory();
+		await this.#replayOnce();
+		await this.#announce();
+		const beside = [this.#replay(), this.#beatTerritory()];
 		while (!this.#drain.signal.aborted) await this.#round();
 		await Promise.all(this.#endings.values());
 		this.#shutdown.abort();
-		await beating;
+		await Promise.all(beside);
 	}
 
 	/** Takes no more and waits for what runs. */
@@ -79,9 +84,9 @@ export class Node {
 	}
 
 	async #round(): Promise<void> {
-		const { settings } = this.#parts;
+		const { settings, engine } = this.#parts;
 		const free = settings.maxConcurrent - this.#running.size;
-		if (free < 1) return this.#rest(settings.retryBackOffMs);
+		if (free < 1 || engine.profiles.length === 0) return this.#rest(settings.retryBackOffMs);
 		if (this.#breaker.waitMs > 0) await this.#rest(this.#breaker.waitMs);
 		if (this.#drain.signal.aborted) return;
 		const restMs = await this.#poll(free);
@@ -139,42 +144,75 @@ export class Node {
 		this.#nudge = undefined;
 	}
 
-	/** Ends that were not delivered before: delivered now, or kept for the next start. What is refused for good is done with. */
+	/** Ends that were not delivered, of this start and those before: again and again until they are, or are refused for good. */
 	async #replay(): Promise<void> {
-		const { client, finishedLog, waiting, nowMs, log } = this.#parts;
-		const kept: UndeliveredReport[] = [];
-		const all = await finishedLog.read(nowMs());
-		for (const report of all) {
-			const { directive_id: id, token, request } = report;
-			const send = () => client.report(id, "finished", request, token);
-			const reply = await delivered(send, waiting, this.#drain.signal);
-			if (reply === undefined) kept.push(report);
-			else log.info({ directive: id, status: reply.status }, "an end from before was reported");
+		const { waiting, log } = this.#parts;
+		while (!this.#drain.signal.aborted) {
+			await this.#replayOnce().catch((error: unknown) => log.error({ err: error }, "replaying ends broke"));
+			await waiting.pause(REPLAY_MS, this.#drain.signal);
 		}
-		if (all.length > 0) await finishedLog.replace(kept);
+	}
+
+	async #replayOnce(): Promise<void> {
+		const { client, finishedLog, waiting, nowMs, log } = this.#parts;
+		for (const report of await finishedLog.read(nowMs())) {
+			const { directive_id: directive } = report;
+			// Its own run delivers it.
+			if (this.#running.has(directive)) continue;
+			const { kind } = await deliverEnd(client, report, waiting, this.#drain.signal);
+			if (kind === "kept") return;
+			await finishedLog.remove(report);
+			log.info({ directive, kind }, "an end from before was reported");
+		}
+	}
+
+	/**
+	 * The first heartbeat, before anything is leased: whatever the control plane believes to run here does not, and its lease is over
+	 * at once. It also looks at the machine: what works here is what is asked for.
+	 */
+	async #announce(): Promise<void> {
+		const { waiting, log, settings } = this.#parts;
+		while (!this.#drain.signal.aborted) {
+			const isHeard = await this.#beat({ just_started: true }).then(
+				() => true,
+				(error: Error) =>
+					void log.warn({ problem: error.message }, "the control plane does not hear that this node is there"),
+			);
+			if (isHeard) return;
+			await waiting.pause(settings.retryBackOffMs * (0.75 + waiting.random() / 2), this.#drain.signal);
+		}
 	}
 
 	async #beatTerritory(): Promise<void> {
 		const { waiting, settings, log } = this.#parts;
+		let toldSeconds: number | null = null;
 		while (!this.#shutdown.signal.aborted) {
-			const toldSeconds = await this.#beat().catch((error: Error) => {
+			const restMs = toldSeconds === null ? settings.territoryHeartbeatMs : toldSeconds * 1000;
+			await waiting.pause(Math.min(restMs, settings.territoryHeartbeatMs), this.#shutdown.signal);
+			if (this.#shutdown.signal.aborted) return;
+			toldSeconds = await this.#beat({}).catch((error: Error) => {
 				log.warn({ problem: error.message }, "the territory's heartbeat failed");
 				return null;
 			});
-			const restMs = toldSeconds === null ? settings.territoryHeartbeatMs : toldSeconds * 1000;
-			await waiting.pause(Math.min(restMs, settings.territoryHeartbeatMs), this.#shutdown.signal);
 		}
 	}
 
-	async #beat(): Promise<number | null> {
-		const { client, engine, settings, version } = this.#parts;
+	async #beat(also: { readonly just_started?: true }): Promise<number | null> {
+		const { client, engine, settings, version, nowMs, finishedLog } = this.#parts;
 		const running = [...this.#running.keys()];
+		const untold = await finishedLog.read(nowMs());
 		const capacity = { ...(await engine.capacity()), max_concurrent: settings.maxConcurrent };
 		return client.heartbeat({
 			nexus_version: version,
 			labels: settings.labels,
 			capacity: capacity as never,
-			runtime_status: { running_directives: running.length, directive_ids: running },
+			runtime_status: {
+				running_directives: running.length,
+				// Also what has ended and is not delivered yet: it is still ours to tell.
+				directive_ids: [...running, ...untold.map(({ directive_id }) => directive_id)],
+				uptime_seconds: Math.floor((nowMs() - this.#startedMs) / 1000),
+				...also,
+			},
 			running_directives_count: running.length,
 		});
 	}

@@ -2,18 +2,23 @@ import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { agentFailures } from "./failures.ts";
 
+/** PEM texts. `ca` null trusts what the system trusts. */
+export interface TlsMaterial {
+	readonly ca: string | null;
+	readonly certificate: string | null;
+	readonly key: string | null;
+}
+
 /** How a node reaches its control plane. */
 export interface TransportSettings {
 	/** Base URL; a path prefix is kept. */
 	readonly serverUrl: string;
 	/** Sent with every request, also beside a client certificate (conduits section 2.2). */
 	readonly territoryId: string | null;
-	readonly tls: {
-		/** PEM texts. `ca` null trusts what the system trusts. */
-		readonly ca: string | null;
-		readonly certificate: string | null;
-		readonly key: string | null;
-	};
+	/** Further headers of every request. */
+	readonly headers?: Readonly<Record<string, string>>;
+	/** As of now: another object once it has changed. */
+	tls(): TlsMaterial;
 }
 
 export interface Reply {
@@ -34,26 +39,42 @@ const MAX_REPLY_BYTES = 4 * 1024 * 1024;
 /** Requests of the node protocol: POST, JSON, HTTP/1.1, kept alive. Never through a proxy that the environment names. */
 export class Transport {
 	readonly #settings: TransportSettings;
-	readonly #agent: HttpAgent;
 	readonly #isSecure: boolean;
+	#tls: TlsMaterial;
+	#agent: HttpAgent;
 
 	constructor(settings: TransportSettings) {
 		this.#settings = settings;
 		this.#isSecure = new URL(settings.serverUrl).protocol === "https:";
-		const { ca, certificate, key } = settings.tls;
-		this.#agent = this.#isSecure
-			? new HttpsAgent({
-					keepAlive: true,
-					minVersion: "TLSv1.2",
-					...(ca === null ? {} : { ca }),
-					...(certificate === null || key === null ? {} : { cert: certificate, key }),
-				})
-			: new HttpAgent({ keepAlive: true });
+		this.#tls = settings.tls();
+		this.#agent = this.#newAgent();
+	}
+
+	#newAgent(): HttpAgent {
+		const { ca, certificate, key } = this.#tls;
+		if (!this.#isSecure) return new HttpAgent({ keepAlive: true });
+		return new HttpsAgent({
+			keepAlive: true,
+			minVersion: "TLSv1.2",
+			...(ca === null ? {} : { ca }),
+			...(certificate === null || key === null ? {} : { cert: certificate, key }),
+		});
+	}
+
+	/** Connections that showed an older certificate are not used again. */
+	#currentAgent(): HttpAgent {
+		const tls = this.#settings.tls();
+		if (tls !== this.#tls) {
+			this.#tls = tls;
+			this.#agent.destroy();
+			this.#agent = this.#newAgent();
+		}
+		return this.#agent;
 	}
 
 	/** Throws VouchError `control-plane-unreachable` when there is no whole answer in time. */
 	post(path: string, body: unknown, options: PostOptions): Promise<Reply> {
-		const { serverUrl, territoryId } = this.#settings;
+		const { serverUrl, territoryId, headers } = this.#settings;
 		const text = JSON.stringify(body);
 		const send = this.#isSecure ? httpsRequest : httpRequest;
 		const limit = AbortSignal.timeout(options.timeoutMs);
@@ -65,9 +86,10 @@ export class Transport {
 			};
 			const request = send(`${serverUrl.replace(/\/$/, "")}${path}`, {
 				method: "POST",
-				agent: this.#agent,
+				agent: this.#currentAgent(),
 				signal,
 				headers: {
+					...headers,
 					"content-type": "application/json",
 					"content-length": Buffer.byteLength(text),
 					...(territoryId === null ? {} : { "x-nexus-territory-id": territoryId }),

@@ -7,6 +7,7 @@ import { HEARTBEAT_SECONDS, HEARTBEAT_WITH_CHANNEL_SECONDS, type Services } from
 import type { Session } from "../store/store.ts";
 import type { TerritoryRow } from "../store/tables.ts";
 import { hasChannel } from "./channels.ts";
+import { endLeasesOf } from "./restarted.ts";
 
 type Heartbeat = Handlers["nodes.heartbeat"];
 type Request = Parameters<Heartbeat>[1]["body"];
@@ -21,6 +22,8 @@ export function heartbeat(services: Services): Heartbeat {
 				.set({ ...reported(territory, body), last_heartbeat_at: session.nowMs, updated_at: session.nowMs })
 				.where("id", "=", territory.id)
 				.execute();
+			const { just_started, directive_ids } = body.runtime_status ?? {};
+			if (just_started === true) await endLeasesOf(session, territory.id, directive_ids);
 			if (territory.kind === "bridge" && body.bridge_entities?.length)
 				await reconcileEntities(session, territory, body.bridge_entities);
 			return hasChannel(session, territory.id);

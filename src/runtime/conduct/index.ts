@@ -13,7 +13,7 @@ export { SHORTEST_SECRET_BYTES } from "./masking.ts";
 export type { Observed, Screens } from "./observe.ts";
 export type { ConductParts, Finished, PlannedRun, Ties } from "./parts.ts";
 export { type Judged, receiptPartsOf, subjectsOf } from "./receipt-parts.ts";
-export { isOwnerAlive, type RunFiles, type RunRecord, RunRecords, recordOf } from "./records.ts";
+export { isOwnerAlive, type RunFiles, type RunRecord, RunRecords, recordOf, startTicksOf } from "./records.ts";
 export { recoverInterrupted } from "./recovery.ts";
 export { withRunDirectory } from "./run-directory.ts";
 export type { Cancels, StopReason } from "./stop.ts";

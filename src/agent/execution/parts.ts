@@ -1,0 +1,23 @@
+import type { Logger } from "pino";
+import type { UpstreamProxy } from "../../egress/index.ts";
+import type { PublicKey, Signer } from "../../evidence/index.ts";
+import type { ConductParts, RunRecords } from "../../runtime/index.ts";
+import type { Facilities } from "./facilities.ts";
+
+/** What an engine is made of. */
+export interface EngineParts extends ConductParts {
+	/** Records of live runs, so that a restart finds what a kill left. */
+	readonly records: RunRecords;
+	readonly facilities: Facilities;
+	readonly territoryId: string;
+	/** Signs receipts: the key that this territory enrolled with. */
+	signer(): Signer;
+	/** Whose decisions count; none for a control plane that signs none. */
+	readonly controlPlaneKeys: readonly PublicKey[];
+	/** Whether directives of profile `host` may run here, without isolation. */
+	readonly hostProfile: "accepted" | "refused";
+	readonly upstreamProxy: UpstreamProxy | null;
+	/** Free disk below which nothing is begun. */
+	readonly minimumFreeBytes: number;
+	readonly log: Logger;
+}

@@ -1,0 +1,162 @@
+import { statfs } from "node:fs/promises";
+import type { Lease } from "../../api/conduits/schema.ts";
+import { type Json, toBase64 } from "../../core/index.ts";
+import { merkleRoot, sealReceipt } from "../../evidence/index.ts";
+import {
+	type Cancels,
+	conduct,
+	type Finished,
+	type Judged,
+	type RunFiles,
+	receiptPartsOf,
+	recordOf,
+	recoverInterrupted,
+	subjectsOf,
+	withRunDirectory,
+} from "../../runtime/index.ts";
+import type { Engine, Execution, ExecutionTies } from "../engine.ts";
+import { type DecidedLease, decideOn } from "./decided-lease.ts";
+import { capacityOf, driverStates, profilesOf } from "./driver-health.ts";
+import { endingOf } from "./ending.ts";
+import { facilityIdSchema, type PruneAges } from "./facilities.ts";
+import { LogScreens } from "./log-screen.ts";
+import type { EngineParts } from "./parts.ts";
+import { plannedHere } from "./placement.ts";
+import { cloneInto } from "./preparation.ts";
+import { variablesOf } from "./variables.ts";
+
+/** Section 5.2. */
+const DEFAULT_DIFF_BYTES = 1_048_576;
+
+type Allowed = Extract<DecidedLease, { kind: "decided" }>;
+
+/** Runs leased directives in this machine's sandboxes, each exactly as it was decided, and signs what was observed. */
+export class SandboxEngine implements Engine {
+	readonly #parts: EngineParts;
+	#profiles: readonly string[] = [];
+
+	constructor(parts: EngineParts) {
+		this.#parts = parts;
+	}
+
+	get version(): string {
+		return `vouch-${this.#parts.version()}`;
+	}
+
+	/** As of the last look, see `capacity`. */
+	get profiles(): readonly string[] {
+		return this.#profiles;
+	}
+
+	/** Ends and removes what a node that was killed left here. */
+	async recover(): Promise<void> {
+		await recoverInterrupted(this.#parts, this.#parts.records);
+		for (const { runId } of this.#parts.records.list()) this.#parts.records.forget(runId);
+	}
+
+	async capacity(): Promise<Readonly<Record<string, Json>>> {
+		const states = await driverStates(this.#parts);
+		this.#profiles = (await this.#hasRoom()) ? profilesOf(states) : [];
+		return capacityOf(states);
+	}
+
+	/** Each driver by name, as it is now. */
+	async drivers(): Promise<Readonly<Record<string, "healthy" | "unhealthy">>> {
+		const states = await driverStates(this.#parts);
+		return Object.fromEntries(states.map(({ driver, healthy }) => [driver, healthy]));
+	}
+
+	/** Removes facilities that nobody uses any more; answers their ids. */
+	prune(ages: PruneAges): Promise<readonly string[]> {
+		return this.#parts.facilities.prune(this.#parts.clock.nowMs(), ages);
+	}
+
+	async refuse(lease: Lease): Promise<string | undefined> {
+		if (!(await this.#hasRoom())) return "The disk of this node is nearly full. Nothing was run.";
+		if (!facilityIdSchema.safeParse(lease.spec.facility.id).success)
+			return "The facility's id is no name for a folder. Nothing was run.";
+		const decided = decideOn(lease, this.#parts.controlPlaneKeys);
+		return decided.kind === "refused" ? `The lease is refused: ${decided.reason}. Nothing was run.` : undefined;
+	}
+
+	async execute(lease: Lease, ties: ExecutionTies): Promise<Execution> {
+		const decided = decideOn(lease, this.#parts.controlPlaneKeys);
+		if (decided.kind === "refused") throw new TypeError("a lease that is refused was to be run");
+		const { facilities, clock } = this.#parts;
+		const { id, repo_url } = lease.spec.facility;
+		const screens = new LogScreens(ties.write);
+		const cancels = cancelsBy(ties.stop);
+		const prepare = async (folder: string): Promise<void> => {
+			if (repo_url) await cloneInto(folder, repo_url, screens, cancels, this.#parts);
+		};
+		return facilities.use(id, clock.nowMs(), prepare, (folder) => this.#run(lease, decided, folder, screens, cancels));
+	}
+
+	#run(lease: Lease, allowed: Allowed, folder: string, screens: LogScreens, cancels: Cancels): Promise<Execution> {
+		const { records, clock, territoryId, hostProfile, upstreamProxy } = this.#parts;
+		return withRunDirectory(this.#parts, async (runId, runDirectory) => {
+			const place = { runId, runDirectory, folder, hostProfile };
+			const planned = await plannedHere(allowed.workload, place, this.#parts);
+			const files = records.create(recordOf(planned, clock));
+			const ties = {
+				environment: variablesOf(allowed.workload, lease, territoryId),
+				screens,
+				cancels,
+				beyondOutputLimit: "cut",
+				upstreamProxy,
+				merkleRoot,
+				started: () => {},
+			} as const;
+			try {
+				const finished = await conduct(planned, files, ties, this.#parts);
+				await screens.end();
+				return this.#executionOf(
+					finished,
+					allowed.judged,
+					files,
+					lease.spec.limits?.max_diff_bytes || DEFAULT_DIFF_BYTES,
+				);
+			} finally {
+				records.forget(runId);
+			}
+		});
+	}
+
+	#executionOf(finished: Finished, judged: Judged, files: RunFiles, maxDiffBytes: number): Execution {
+		const signer = this.#parts.signer();
+		const predicate = receiptPartsOf(finished, judged, signer.keyId);
+		const { envelope } = sealReceipt({ predicate, subjects: subjectsOf(finished, files), signer });
+		const { observed, before, changes, diff } = finished;
+		const fits = diff === null || diff.length <= maxDiffBytes;
+		return {
+			...endingOf(predicate.result),
+			receipt: { envelope, publicKey: toBase64(signer.publicKey.raw) },
+			diff: fits ? diff : null,
+			diffTruncated: fits ? "whole" : "truncated",
+			cut: (["stdout", "stderr"] as const).filter((stream) => observed[stream].truncated),
+			snapshots: { before: before?.digest ?? null, after: changes.after },
+			artifacts: {},
+		};
+	}
+
+	async #hasRoom(): Promise<boolean> {
+		const { facilities, minimumFreeBytes, log } = this.#parts;
+		try {
+			const { bavail, bsize } = await statfs(facilities.directory);
+			return bavail * bsize >= minimumFreeBytes;
+		} catch (error) {
+			log.warn({ problem: (error as Error).message }, "free disk space is not known");
+			return true;
+		}
+	}
+}
+
+/** A first request to stop asks the command to end; a run that does not gets its grace and is killed. */
+function cancelsBy(stop: AbortSignal): Cancels {
+	return (cancel) => {
+		const onAbort = (): void => cancel("SIGTERM");
+		if (stop.aborted) onAbort();
+		else stop.addEventListener("abort", onAbort, { once: true });
+		return () => stop.removeEventListener("abort", onAbort);
+	};
+}
