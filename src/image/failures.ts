@@ -122,6 +122,13 @@ export const { table, failure, fail } = defineFailures({
 		status: 422,
 		sentence: "Running the Dockerfile of {source}: {reason}. Mend that line and build again.",
 	},
+	"ids-missing": {
+		audience: "operator",
+		retry: "never",
+		status: 500,
+		sentence:
+			"{what} needs a range of user ids, and this user has none. Give it one: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER.",
+	},
 	"dockerfile-impossible": {
 		audience: "caller",
 		retry: "never",

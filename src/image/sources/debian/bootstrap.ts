@@ -1,4 +1,4 @@
-import { chmod, mkdir, rename, stat } from "node:fs/promises";
+import { mkdir, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { digestOfJson, hexOfDigest, type Json } from "../../../core/index.ts";
@@ -24,6 +24,9 @@ export interface BootstrapOptions {
 	readonly onLine: (line: string) => void;
 }
 
+/** Of the pinned packages, in the scratch folder and while the system is made in the system. */
+const REPOSITORY = "vouch-packages";
+
 /** What nobody reads in an image; licences stay. */
 const LEFT_OUT = [
 	"path-exclude=/usr/share/man/*",
@@ -44,7 +47,7 @@ const TIDY = [
 
 /**
  * A tar of a Debian system that has the pinned packages and no others, made once and kept by what it is made of. Throws VouchError
- * `debian-bootstrap-failed`, `image-tool-missing`, what fetching packages throws, or the signal's reason.
+ * `debian-bootstrap-failed`, `ids-missing`, `image-tool-missing`, what fetching packages throws, or the signal's reason.
  */
 export async function bootstrapDebian(input: DebianInput, options: BootstrapOptions): Promise<string> {
 	const { cacheDirectory, architecture, epoch, progress } = options;
@@ -62,8 +65,7 @@ export async function bootstrapDebian(input: DebianInput, options: BootstrapOpti
 	});
 	const scratch = openScratch(bases);
 	try {
-		const repository = join(scratch.directory, "repository");
-		await chmod(scratch.directory, 0o755);
+		const repository = join(scratch.directory, REPOSITORY);
 		await makeRepository(repository, input.packages, paths, options);
 		const tar = join(scratch.directory, "system.tar");
 		progress(`installing ${input.packages.length} packages of Debian ${input.suite}`);
@@ -79,6 +81,8 @@ export async function bootstrapDebian(input: DebianInput, options: BootstrapOpti
 function archiveLine({ suite, components }: DebianInput): string {
 	return `deb http://deb.debian.org/debian ${suite} ${components.join(" ")}`;
 }
+
+const packagesLine = (folder: string): string => `deb [trusted=yes] copy:${folder} ./`;
 
 async function runMmdebstrap(
 	input: DebianInput,
@@ -97,12 +101,15 @@ async function runMmdebstrap(
 		`--architectures=${architecture}`,
 		`--include=${input.packages.map(({ name }) => name).join(",")}`,
 		'--aptopt=Apt::Install-Recommends "false"',
+		// Copied by the user: what installs is another one, to whom the user's cache is closed.
+		`--setup-hook=copy-in ${shellQuoted(repository)} /`,
+		`--setup-hook=echo "${packagesLine(`$1/${REPOSITORY}`)}" > "$1"/etc/apt/sources.list`,
 		...LEFT_OUT.map((line) => `--dpkgopt=${line}`),
-		`--customize-hook=${TIDY}`,
+		`--customize-hook=rm -rf "$1"/${REPOSITORY}; ${TIDY}`,
 		`--customize-hook=echo "${archiveLine(input)}" > "$1"/etc/apt/sources.list`,
 		"",
 		tar,
-		`deb [trusted=yes] copy:${repository} ./`,
+		packagesLine(repository),
 	];
 	const environment = {
 		PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -117,7 +124,13 @@ async function runMmdebstrap(
 	const { exitCode, stderr } = await program.ended;
 	signal?.throwIfAborted();
 	if (exitCode === 0) return;
+	const noIds = /\bsubuid\b|newuidmap/.test(stderr);
+	if (noIds) throw fail("ids-missing", { what: "Installing Debian as an ordinary user" });
 	const said = stderr.split("\n").filter((line) => /^[EW]: |error/i.test(line));
-	const reason = said.at(0)?.replace(/^E: */, "") ?? `mmdebstrap ended with ${exitCode}`;
+	const reason = said.at(0)?.replace(/^[EW]: */, "") ?? `mmdebstrap ended with ${exitCode}`;
 	throw fail("debian-bootstrap-failed", { suite: input.suite, reason });
+}
+
+function shellQuoted(text: string): string {
+	return `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -8,6 +8,7 @@ import { openPrivateApt, type PrivateApt } from "../../artifacts/kernel/private-
 import { fail } from "../../failures.ts";
 import type { PackagePin } from "../../plan/schema.ts";
 import { openScratch, sweepScratch } from "../../scratch/index.ts";
+import { reasonIn } from "./resolve.ts";
 
 export interface FetchPackagesOptions {
 	readonly host: Host;
@@ -73,8 +74,8 @@ async function download(
 	const named = { package: `${pin.name} ${pin.version}` };
 	const arriving = join(apt.downloads, hexOfDigest(pin.debDigest));
 	const words = ["download-file", address, arriving, `SHA256:${hexOfDigest(pin.debDigest)}`];
-	const { exitCode } = await apt.run("/usr/lib/apt/apt-helper", words, signal);
-	if (exitCode !== 0) throw fail("debian-package-gone", named);
+	const { exitCode, stderr } = await apt.run("/usr/lib/apt/apt-helper", words, signal);
+	if (exitCode !== 0) throw fail("debian-package-gone", { ...named, reason: reasonIn(stderr) });
 	const { digest } = await copyWithDigest(arriving, path, signal);
 	if (digest !== pin.debDigest) throw fail("debian-package-wrong", named);
 }

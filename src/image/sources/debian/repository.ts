@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { link, mkdir, symlink, writeFile } from "node:fs/promises";
+import { copyFile, link, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Host } from "../../../host/index.ts";
 import { pathOfProgram } from "../../artifacts/kernel/programs.ts";
@@ -19,7 +19,7 @@ export async function makeRepository(
 		options.signal?.throwIfAborted();
 		const name = `${pin.name}_${encodeURIComponent(pin.version)}_${pin.architecture}.deb`;
 		const path = paths[index] ?? "";
-		await link(path, join(folder, name)).catch(() => symlink(path, join(folder, name)));
+		await link(path, join(folder, name)).catch(() => copyFile(path, join(folder, name)));
 		stanzas.push(await stanzaOf(path, name, pin, options.host));
 	}
 	const packages = stanzas.join("\n");

@@ -100,7 +100,7 @@ function pinOf(line: string, mirrors: Mirrors): readonly PackagePin[] {
 }
 
 /** apt says what is wrong first and what it concludes from it last. */
-function reasonIn(stderr: string): string {
+export function reasonIn(stderr: string): string {
 	const line = stderr.split("\n").find((one) => /^[EW]:/.test(one)) ?? "apt-get failed without a word";
 	return line.replace(/^[EW]: */, "").trim();
 }

@@ -2,7 +2,7 @@ import { createInterface } from "node:readline";
 import { fail } from "../../failures.ts";
 import type { DockerfileOptions } from "./build.ts";
 
-/** Runs a builder's command to its end. Throws VouchError `dockerfile-failed` with what it said last, or the signal's reason. */
+/** Runs a builder's command to its end. Throws VouchError `dockerfile-failed` with what it said last, `ids-missing`, or the signal's reason. */
 export async function runBuilder(
 	argv: readonly [string, ...string[]],
 	environment: Readonly<Record<string, string>> | undefined,
@@ -25,6 +25,8 @@ export async function runBuilder(
 	signal?.throwIfAborted();
 	if (exitCode === 0) return last;
 	const lines = stderr.split("\n").filter((line) => line.trim() !== "");
+	if (stderr.includes("supplemental groups list: operation not permitted"))
+		throw fail("ids-missing", { what: "Running a Dockerfile as an ordinary user" });
 	const said = lines.findLast((line) => /^(?:error|err)\b/i.test(line)) ?? lines.at(-1);
 	throw fail("dockerfile-failed", {
 		source,
