@@ -2,7 +2,7 @@
  * The test runner's front: picks files, runs each in its own process by node:test, and ends with every skip and its
  * reason and one closing line, `N passed, N failed, N skipped`.
  *
- *   node test/run.ts all|unit [PATTERN...]     a PATTERN selects by file path, else by test title
+ *   node test/run.ts all|unit|images [PATTERN...]     a PATTERN selects by file path, else by test title
  */
 import { globSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -13,11 +13,16 @@ import { Outcomes } from "./outcomes.ts";
 const root = dirname(import.meta.dirname);
 /** What runs real programs of the system: these folders, host but for its trees, and `*.system.test.ts` anywhere. */
 const SYSTEM = /^test\/(?:attacks|conformance|system|scenario)\/|^src\/host\/(?!tree\/)|\.system\.test\.ts$/;
-const TEST_TIMEOUT_MS = 120_000;
+/** What installs whole Debian systems runs by name only: `npm run test:images`. */
+const IMAGES = /^test\/images\//;
+const TEST_TIMEOUT_MS = { all: 120_000, unit: 120_000, images: 3_600_000 };
 
-const [set = "all", ...patterns] = process.argv.slice(2);
+const [named = "all", ...patterns] = process.argv.slice(2);
+const set = named === "unit" || named === "images" ? named : "all";
 const every = globSync(["src/**/*.test.ts", "test/**/*.test.ts"], { cwd: root }).sort();
-const inSet = set === "unit" ? every.filter((file) => !SYSTEM.test(file)) : every;
+const inSet = every.filter(
+	(file) => IMAGES.test(file) === (set === "images") && !(set === "unit" && SYSTEM.test(file)),
+);
 const byPath = inSet.filter((file) => patterns.some((pattern) => file.includes(pattern)));
 const byTitle = patterns.length > 0 && byPath.length === 0;
 const files = patterns.length === 0 || byTitle ? inSet : byPath;
@@ -30,8 +35,8 @@ const stream = run({
 	files: [...files],
 	cwd: root,
 	concurrency: availableParallelism(),
-	timeout: TEST_TIMEOUT_MS,
-	execArgv: ["--import", join(import.meta.dirname, "watchdog.ts")],
+	timeout: TEST_TIMEOUT_MS[set],
+	execArgv: set === "images" ? [] : ["--import", join(import.meta.dirname, "watchdog.ts")],
 	signal: abort.signal,
 	...(byTitle
 		? { testNamePatterns: patterns.map((pattern) => new RegExp(pattern.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"), "i")) }
