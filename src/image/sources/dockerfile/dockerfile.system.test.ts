@@ -10,7 +10,8 @@ import {
 	rmSync,
 	writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { type AddressInfo, createServer } from "node:net";
+import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, type TestContext } from "node:test";
 import { type Digest, VouchError } from "../../../core/index.ts";
@@ -142,6 +143,72 @@ test("two builds of one Dockerfile are identical, RUN works and has no network",
 	for (const { workFolder } of requests) {
 		assert.deepEqual(readdirSync(workFolder).sort(), ["built", "context"]);
 		assert.equal(isLeft(workFolder), false);
+	}
+});
+
+/** Connects to an IPv4 address and says what it hears. */
+const CLIENT = `
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+int main(int count, char **words)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	char heard[100];
+	int one = socket(AF_INET, SOCK_STREAM, 0);
+	if (count != 3 || inet_pton(AF_INET, words[1], &to.sin_addr) != 1)
+		return 2;
+	to.sin_port = htons((unsigned short)atoi(words[2]));
+	if (connect(one, (struct sockaddr *)&to, sizeof to) != 0)
+		return 1;
+	ssize_t length = read(one, heard, sizeof heard);
+	return length > 0 && write(1, heard, (size_t)length) == length ? 0 : 1;
+}
+`;
+
+async function withClient(request: DockerfileBuild): Promise<DockerfileBuild> {
+	const path = join(fresh(), "programs");
+	mkdirSync(path);
+	writeFileSync(join(path, "client.c"), CLIENT);
+	const compiled = await host.run(["cc", "-static", "-o", join(path, "client"), join(path, "client.c")]);
+	assert.equal(compiled.exitCode, 0, compiled.stderr);
+	return { ...request, contexts: [...request.contexts, { name: "programs", kind: "folder", path }] };
+}
+
+test("RUN reaches no server or socket, of this machine or beyond, unless the recipe gives it the network", async (t) => {
+	if (await lacks(t)) return;
+	const asked: string[] = [];
+	const server = createServer((socket) => {
+		asked.push(`${socket.localAddress}`);
+		socket.end("reached\n");
+	});
+	const abstract = createServer((socket) => void asked.push("abstract socket") && socket.destroy());
+	await new Promise<void>((resolve) => server.listen(0, "0.0.0.0", resolve));
+	const socketName = `vouch-run-${process.pid}`;
+	await new Promise<void>((resolve) => abstract.listen(`\0${socketName}`, resolve));
+	const { port } = server.address() as AddressInfo;
+	const outer = Object.values(networkInterfaces()).flatMap((one) => one ?? []);
+	const hosts = [
+		"127.0.0.1",
+		...outer.filter(({ family, internal }) => family === "IPv4" && !internal).map(({ address }) => address),
+	];
+	const tries = hosts.map((host) => `/client ${host} ${port} >>/reached`);
+	const commands = ["busybox touch /reached", ...tries, "busybox cat /proc/net/unix >/sockets"];
+	const text = `FROM base\nCOPY --from=programs client /client\nRUN ${commands.join("; ")}\n`;
+	try {
+		const offline = await build(await withClient(await prepared(text)));
+		assert.deepEqual(asked, []);
+		assert.equal(await fileOf(offline, ["reached"]), "");
+		assert.doesNotMatch((await fileOf(offline, ["sockets"])) ?? "", new RegExp(socketName));
+		// What can reach out when it is asked for: the same lines.
+		const online = await build(await withClient(await prepared(text, { network: "host" })));
+		assert.ok(asked.includes("127.0.0.1") && asked.length === hosts.length, asked.join());
+		assert.equal(await fileOf(online, ["reached"]), "reached\n".repeat(hosts.length));
+		assert.match((await fileOf(online, ["sockets"])) ?? "", new RegExp(socketName));
+	} finally {
+		server.close();
+		abstract.close();
 	}
 });
 
