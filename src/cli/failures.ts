@@ -7,6 +7,38 @@ export const { table, failure, fail } = defineFailures({
 		status: 400,
 		sentence: "Reading the settings: {problems}. Nothing was started.",
 	},
+	"cli.no-server": {
+		audience: "caller",
+		retry: "never",
+		status: 400,
+		sentence:
+			"Asking a control plane: none is known. Run `vouch login URL`, or set VOUCH_SERVER and VOUCH_TOKEN_FILE; `vouch up` starts one here.",
+	},
+	"cli.no-token": {
+		audience: "caller",
+		retry: "never",
+		status: 401,
+		sentence: "Asking {server}: there is no token for it. Run `vouch login {server}`, or set VOUCH_TOKEN_FILE.",
+	},
+	"cli.token-open-to-others": {
+		audience: "caller",
+		retry: "never",
+		status: 403,
+		sentence:
+			"Reading the token in {path}: others may read that file. Run `chmod 600 {path}`, and revoke the token if somebody may have it.",
+	},
+	"cli.login-unreadable": {
+		audience: "caller",
+		retry: "never",
+		status: 400,
+		sentence: "Reading {path}: {problem}. Run `vouch login` again.",
+	},
+	"cli.name-unclear": {
+		audience: "caller",
+		retry: "never",
+		status: 409,
+		sentence: "Looking up the {kind} {name}: {problem}. Give its id; `vouch {list}` lists them.",
+	},
 	"cli.usage": {
 		audience: "caller",
 		retry: "never",
@@ -101,6 +133,20 @@ export const { table, failure, fail } = defineFailures({
 		status: 404,
 		sentence:
 			"Looking up the image {image}: there is none by that name or digest. `vouch image ls` lists those there are.",
+	},
+	"cli.agent-enrolled": {
+		audience: "operator",
+		retry: "never",
+		status: 409,
+		sentence:
+			"Enrolling: {path} says that this folder is a territory's already. Give another with --data, or remove it.",
+	},
+	"cli.agent-running": {
+		audience: "operator",
+		retry: "never",
+		status: 409,
+		sentence:
+			"Starting a node in {directory}: process {pid} is one already. End it first, or give another folder with --data.",
 	},
 	"cli.create-exists": {
 		audience: "caller",

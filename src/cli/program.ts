@@ -14,14 +14,22 @@ export function buildProgram(rows: readonly CommandRow[], version: string, onAct
 		.description("Runs code you don't trust, gates every byte that leaves, and returns a receipt anyone can check.")
 		.version(version, "-V, --version", "print the version")
 		.enablePositionalOptions()
+		// Each has its own help for the rest.
+		.configureHelp({ subcommandTerm: (command) => command.name() })
 		.exitOverride()
 		.configureOutput({ outputError: () => {} })
 		.addHelpText("after", `\nEvery command has its own help with examples: vouch help run`);
-	for (const row of rows) addRow(program, row, onAction);
+	for (const row of rows) addRow(program, row, wordsBelow(row, rows), onAction);
 	return program;
 }
 
-function addRow(program: Command, row: CommandRow, onAction: (code: number) => void): void {
+/** What may stand after a command that is a command by itself: `vouch policies show`. */
+function wordsBelow({ path }: CommandRow, rows: readonly CommandRow[]): readonly string[] {
+	const below = rows.filter((row) => row.path.length > path.length && path.every((word, at) => row.path[at] === word));
+	return below.map((row) => row.path[path.length] ?? "");
+}
+
+function addRow(program: Command, row: CommandRow, below: readonly string[], onAction: (code: number) => void): void {
 	const words = row.path.slice(0, -1);
 	const parent = words.reduce((at, word) => groupOf(at, word), program);
 	const command = parent
@@ -42,7 +50,10 @@ function addRow(program: Command, row: CommandRow, onAction: (code: number) => v
 		if (operand.presence === "one-or-more") command.passThroughOptions();
 	}
 	for (const flag of row.flags) command.addOption(optionOf(flag));
+	if (below.length > 0) command.allowExcessArguments();
 	command.action(async (...given: unknown[]) => {
+		const [unknown] = below.length > 0 ? command.args : [];
+		if (unknown !== undefined) throw unknownCommand(row, unknown, below);
 		const operands = given.slice(0, row.operands.length).flat() as (string | undefined)[];
 		const action = await row.load();
 		const flags = new FlagValues(valuesOf(row.flags, command.opts()));
@@ -50,9 +61,16 @@ function addRow(program: Command, row: CommandRow, onAction: (code: number) => v
 	});
 }
 
+function unknownCommand({ path }: CommandRow, word: string, known: readonly string[]): Error {
+	const near = known.find((each) => each.startsWith(word) || [...each].sort().join() === [...word].sort().join());
+	const hint = near === undefined ? `It takes ${known.join(", ")}.` : `Did you mean ${near}?`;
+	return fail("cli.usage", { problem: `Unknown command '${[...path, word].join(" ")}'. ${hint}` });
+}
+
 function groupOf(parent: Command, word: string): Command {
 	const found = parent.commands.find((command) => command.name() === word);
 	const about: Readonly<Record<string, string>> = {
+		facility: "workspaces of a fleet",
 		image: "verifiable images of machines",
 		journal: "the append-only log of receipts",
 		key: "this node's signing key",
@@ -118,5 +136,6 @@ function usageSentence(message: string): string {
 	const plain = message.replace(/^error: /, "").trim();
 	const [first = "", ...rest] = plain.split("\n");
 	const hint = rest.join(" ").replace(/^\(|\)$/g, "");
-	return `${first[0]?.toUpperCase() ?? ""}${first.slice(1)}.${hint === "" ? "" : ` ${hint}`} \`vouch --help\` lists what there is.`;
+	const sentence = first.replace(/\.+$/, "");
+	return `${sentence[0]?.toUpperCase() ?? ""}${sentence.slice(1)}.${hint === "" ? "" : ` ${hint}`} \`vouch --help\` lists what there is.`;
 }

@@ -105,6 +105,7 @@ export class ScriptedNode {
 				heartbeat: () => nodes.directiveHeartbeat({ directive_id, body: {} }),
 				chunk: (stream: "stdout" | "stderr", seq: number, text: string) =>
 					nodes.logChunk({ directive_id, body: { stream, seq, bytes: base64(text) } }),
+				canceled: () => nodes.finished({ directive_id, body: { status: "canceled", exit_code: null } }),
 				finished: (exitCode: number, diff?: string) =>
 					nodes.finished({
 						directive_id,
@@ -116,6 +117,18 @@ export class ScriptedNode {
 					}),
 			},
 		};
+	}
+
+	/** What waits for it: ids and parameters. */
+	async pendingCommands(): Promise<readonly { readonly command_id: string; readonly params: object }[]> {
+		const { commands } = await this.#client.nodes.pendingCommands();
+		return commands.map(({ command_id, params }) => ({ command_id, params }));
+	}
+
+	async commandResult(command_id: string, result: Record<string, number>, attachment: Buffer): Promise<void> {
+		const attachment_base64 = attachment.toString("base64");
+		const body = { status: "completed", result, attachment_base64, attachment_filename: "photo.jpg" };
+		await this.#client.nodes.commandResult({ command_id, body });
 	}
 
 	async #lease(): Promise<Lease> {

@@ -25,6 +25,7 @@ export const accountOperations = {
 			}),
 		},
 		rate: "people",
+		command: { words: ["whoami"], operands: [] },
 	}),
 	"users.list": operation({
 		summary: "Lists the people of the account",

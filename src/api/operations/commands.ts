@@ -36,7 +36,7 @@ export const commandOperations = {
 			"idempotency-conflict",
 		],
 		rate: "people",
-		command: { words: ["commands", "send"], operands: [] },
+		command: { words: ["commands", "send"], operands: ["capability"] },
 	}),
 	"commands.list": operation({
 		summary: "Lists commands, newest first",
@@ -75,6 +75,7 @@ export const commandOperations = {
 		answersAs: "bytes",
 		failures: ["not-found"],
 		rate: "people",
+		command: { words: ["commands", "attachment"], operands: ["command_id"] },
 	}),
 	"commands.approve": operation({
 		...answer,

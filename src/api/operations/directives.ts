@@ -42,6 +42,7 @@ export const directiveOperations = {
 		callers: SUBMITTERS,
 		path: z.object({ facility_id: wireIdSchema }),
 		body: people.directiveRequestSchema,
+		command: { words: ["submit"], operands: [] },
 		answers: { 201: people.directiveCreatedSchema, 202: people.directiveAwaitingSchema },
 		failures: [
 			"not-found",
@@ -105,7 +106,7 @@ export const directiveOperations = {
 		route: `${API}/directives/{directive_id}`,
 		path: byId,
 		answers: { 200: people.directiveSchema },
-		command: { words: ["directives", "show"], operands: ["directive_id"] },
+		command: { words: ["show"], operands: ["directive_id"] },
 	}),
 	"directives.approve": operation({
 		...answer,
@@ -113,7 +114,7 @@ export const directiveOperations = {
 		route: `${API}/directives/{directive_id}/approve`,
 		path: byId,
 		answers: { 200: approved },
-		command: { words: ["directives", "approve"], operands: ["directive_id"] },
+		command: { words: ["approve"], operands: ["directive_id"] },
 	}),
 	"directives.reject": operation({
 		...answer,
@@ -121,7 +122,7 @@ export const directiveOperations = {
 		route: `${API}/directives/{directive_id}/reject`,
 		path: byId,
 		answers: { 200: ended },
-		command: { words: ["directives", "reject"], operands: ["directive_id"] },
+		command: { words: ["reject"], operands: ["directive_id"] },
 	}),
 	"directives.cancel": operation({
 		summary: "Cancels a directive: at once when nobody runs it, else by asking its territory",
@@ -134,7 +135,7 @@ export const directiveOperations = {
 		answers: { 200: ended.extend({ cancel_requested: z.boolean() }) },
 		failures: ["not-found", "state-conflict"],
 		rate: "people",
-		command: { words: ["directives", "cancel"], operands: ["directive_id"] },
+		command: { words: ["cancel"], operands: ["directive_id"] },
 	}),
 	"directives.tail": operation({
 		...look,
@@ -149,12 +150,14 @@ export const directiveOperations = {
 		}),
 		answers: { 200: people.logEventSchema },
 		answersAs: "event-stream",
+		command: { words: ["logs"], operands: ["directive_id"] },
 	}),
 	"directives.diff": operation({
 		...look,
 		summary: "Gives what a directive changed, as a unified diff",
 		route: `${API}/directives/{directive_id}/diff`,
 		path: byId,
+		command: { words: ["diff"], operands: ["directive_id"] },
 		answers: { 200: z.string() },
 		answersAs: "bytes",
 	}),
@@ -163,6 +166,7 @@ export const directiveOperations = {
 		summary: "Gives the receipt of a directive: the file that `vouch verify` checks",
 		route: `${API}/directives/{directive_id}/receipt`,
 		path: byId,
+		command: { words: ["receipt"], operands: ["directive_id"] },
 		answers: { 200: z.string() },
 		answersAs: "bytes",
 	}),

@@ -20,6 +20,7 @@ export const facilityOperations = {
 		answers: { 201: people.facilitySchema },
 		failures: ["validation-failed", "not-found", "idempotency-conflict"],
 		rate: "people",
+		command: { words: ["facility", "create"], operands: [] },
 	}),
 	"facilities.list": operation({
 		summary: "Lists facilities",
@@ -56,6 +57,7 @@ export const facilityOperations = {
 		answers: { 200: people.facilitySchema },
 		failures: ["not-found", "validation-failed"],
 		rate: "people",
+		command: { words: ["facility", "change"], operands: ["facility_id"] },
 	}),
 	"facilities.delete": operation({
 		summary: "Deletes a facility that has no directives",

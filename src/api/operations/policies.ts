@@ -73,7 +73,12 @@ export const policyOperations = {
 		rate: "people",
 		command: { words: ["policies", "create"], operands: [] },
 	}),
-	"policies.change": operation({ ...change, summary: "Changes a policy", method: "PATCH" }),
+	"policies.change": operation({
+		...change,
+		summary: "Changes a policy",
+		method: "PATCH",
+		command: { words: ["policies", "change"], operands: ["policy_id"] },
+	}),
 	"policies.replace": operation({ ...change, summary: "Changes a policy; members left out stay", method: "PUT" }),
 	"policies.delete": operation({
 		summary: "Makes a policy inactive; its versions stay",

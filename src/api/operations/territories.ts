@@ -50,6 +50,7 @@ export const territoryOperations = {
 		answers: { 200: people.territorySchema },
 		failures: ["not-found", "validation-failed"],
 		rate: "people",
+		command: { words: ["territories", "change"], operands: ["territory_id"] },
 	}),
 	"territories.decommission": operation({
 		summary: "Takes a territory out of service for good and revokes its certificates",
@@ -87,7 +88,7 @@ export const territoryOperations = {
 		answers: { 201: people.enrollmentTokenCreatedSchema },
 		failures: ["validation-failed"],
 		rate: "people",
-		command: { words: ["territories", "token"], operands: [] },
+		command: { words: ["tokens", "enroll"], operands: [] },
 	}),
 	"enrollmentTokens.list": operation({
 		summary: "Lists enrollment tokens",
@@ -98,7 +99,7 @@ export const territoryOperations = {
 		query: people.pageQuerySchema,
 		answers: { 200: people.pageOf("enrollment_tokens", people.enrollmentTokenSchema) },
 		rate: "people",
-		command: { words: ["territories", "tokens"], operands: [] },
+		command: { words: ["tokens", "enrollments"], operands: [] },
 	}),
 	"enrollmentTokens.revoke": operation({
 		summary: "Revokes an enrollment token",
@@ -111,6 +112,6 @@ export const territoryOperations = {
 		answers: { 200: people.enrollmentTokenSchema },
 		failures: ["not-found"],
 		rate: "people",
-		command: { words: ["territories", "revoke-token"], operands: ["enrollment_token_id"] },
+		command: { words: ["tokens", "revoke-enrollment"], operands: ["enrollment_token_id"] },
 	}),
 };

@@ -1,8 +1,12 @@
 /** The command table: what there is, and how each command is called. Rows hold data; each loads its action when it runs. */
 import type { CommandRow } from "../command.ts";
+import { auditRows } from "./audit.row.ts";
+import { commandRows } from "./commands.row.ts";
 import { completionRow } from "./completion.row.ts";
 import { createRow } from "./create.row.ts";
+import { directiveRows } from "./directives.row.ts";
 import { doctorRow } from "./doctor.row.ts";
+import { facilityRows } from "./facility.row.ts";
 import {
 	imageInspectRow,
 	imageListRow,
@@ -16,10 +20,16 @@ import { imageExportRow, imageImportRow, imagePullRow, imagePushRow } from "./im
 import { imageWarmRow } from "./image-warm.row.ts";
 import { journalVerifyRow } from "./journal.row.ts";
 import { keyRotateRow, keyShowRow, keyTrustRow } from "./key.row.ts";
+import { configRow, loginRow, logoutRow } from "./login.row.ts";
+import { policyRows } from "./policies.row.ts";
 import { policyCheckRow } from "./policy.row.ts";
 import { runRow } from "./run.row.ts";
 import { logsRow, runsRow, showRow } from "./runs.row.ts";
 import { serverRow } from "./server.row.ts";
+import { submitRow } from "./submit.row.ts";
+import { territoryRows } from "./territories.row.ts";
+import { tokenRows } from "./tokens.row.ts";
+import { userRows } from "./users.row.ts";
 import { verifyRow } from "./verify.row.ts";
 
 /** Every command, in the order in which help shows them. To add one: docs/checklists/command.md. */
@@ -49,6 +59,18 @@ export const rows: readonly CommandRow[] = [
 	keyRotateRow,
 	keyTrustRow,
 	policyCheckRow,
+	loginRow,
+	logoutRow,
+	submitRow,
+	...directiveRows,
+	...facilityRows,
+	...territoryRows,
+	...policyRows,
+	...auditRows,
+	...tokenRows,
+	...userRows,
+	...commandRows,
+	configRow,
 	serverRow,
 	doctorRow,
 	completionRow,

@@ -1,12 +1,7 @@
-import type { CommandRow, Operand } from "../command.ts";
+import type { CommandRow } from "../command.ts";
 import { jsonFlag } from "../command.ts";
-
-const runOperand: Operand = {
-	name: "run",
-	summary: "a run's id or the beginning of one; `last` for the newest",
-	presence: "required",
-	completes: "run",
-};
+import { serverFlag } from "../fleet/operation-row.ts";
+import { runOrDirective } from "./directives.row.ts";
 
 export const runsRow: CommandRow = {
 	path: ["runs"],
@@ -24,20 +19,31 @@ export const runsRow: CommandRow = {
 
 export const showRow: CommandRow = {
 	path: ["show"],
-	summary: "show one run: what ran, what it reached, what it changed",
-	description: "Prints what the receipt of a run holds, for people. With --diff its workspace diff.",
-	operands: [runOperand],
-	flags: [{ name: "--diff", summary: "print the unified diff of the workspace" }, jsonFlag],
-	examples: [{ command: "vouch show last", says: "The newest run:" }],
+	summary: "show one run or directive: what ran, what it reached, what it changed",
+	description:
+		"Prints what the receipt of a run holds, for people. With --diff its workspace diff. Of a directive of the fleet, its state.",
+	operands: [runOrDirective],
+	flags: [{ name: "--diff", summary: "print the unified diff of the workspace" }, serverFlag, jsonFlag],
+	examples: [
+		{ command: "vouch show last", says: "The newest run here:" },
+		{ command: "vouch show 019a2f44-8c1e-7000-9d2b-2f0e6a1c4b55", says: "A directive, by its whole id:" },
+	],
 	load: async () => (await import("./runs.ts")).showAction,
 };
 
 export const logsRow: CommandRow = {
 	path: ["logs"],
-	summary: "print what a run wrote to stdout and stderr",
-	description: "Prints the kept output of a run: stdout on stdout and stderr on stderr, bytes untouched.",
-	operands: [runOperand],
-	flags: [{ name: "--only", value: "STREAM", choices: ["stdout", "stderr"], summary: "one stream alone" }],
-	examples: [{ command: "vouch logs last --only stderr", says: "Errors of the newest run:" }],
+	summary: "print what a run or a directive wrote to stdout and stderr",
+	description: "Prints the kept output: stdout on stdout and stderr on stderr, bytes untouched.",
+	operands: [runOrDirective],
+	flags: [
+		{ name: "--only", value: "STREAM", choices: ["stdout", "stderr"], summary: "one stream alone" },
+		{ name: "--follow", short: "-f", summary: "of a directive: go on with what comes, until it has ended" },
+		serverFlag,
+	],
+	examples: [
+		{ command: "vouch logs last --only stderr", says: "Errors of the newest run:" },
+		{ command: "vouch logs -f 019a2f44-8c1e-7000-9d2b-2f0e6a1c4b55", says: "Watch a directive:" },
+	],
 	load: async () => (await import("./runs.ts")).logsAction,
 };

@@ -6,6 +6,7 @@ import type { ReceiptPredicate } from "../../evidence/schema.ts";
 import { isOwnerAlive, type RunFiles, type RunRecord } from "../../runtime/index.ts";
 import type { Action } from "../command.ts";
 import { fail } from "../failures.ts";
+import { meansDirective } from "../fleet/run-or-directive.ts";
 import { shellWord } from "../run/approval.ts";
 import { findRun } from "../run/find-run.ts";
 import { type Parts, realParts } from "../run/parts.ts";
@@ -84,7 +85,10 @@ function predicateOf(files: RunFiles, { keys }: Parts): ReceiptPredicate | undef
 	return verdict.status === "verified" ? verdict.receipt.predicate : undefined;
 }
 
-export const showAction: Action = async ({ operands, flags }) => {
+export const showAction: Action = async (invocation) => {
+	const { operands, flags } = invocation;
+	if (await meansDirective(operands[0] ?? "", flags))
+		return (await import("./directives.ts")).showDirective(invocation);
 	const parts = realParts();
 	const record = findRun(parts.records, operands[0] ?? "");
 	const files = parts.records.files(record.runId);
@@ -122,7 +126,10 @@ function describe(record: RunRecord, predicate: ReceiptPredicate | undefined, fi
 	].join("\n");
 }
 
-export const logsAction: Action = async ({ operands, flags }) => {
+export const logsAction: Action = async (invocation) => {
+	const { operands, flags } = invocation;
+	if (await meansDirective(operands[0] ?? "", flags))
+		return (await import("./directives.ts")).directiveLogs(invocation);
 	const { records } = realParts();
 	const record = findRun(records, operands[0] ?? "");
 	const files = records.files(record.runId);

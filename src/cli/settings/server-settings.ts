@@ -1,9 +1,5 @@
 import { z } from "zod";
-import type { Setting, SettingsTable, ValuesOf } from "./settings.ts";
-
-function setting<Schema extends z.ZodType>(row: Setting<Schema>): Setting<Schema> {
-	return row;
-}
+import { type SettingsTable, setting, type ValuesOf } from "./settings.ts";
 
 const path = z.string().min(1).max(4096);
 const optionalPath = z.union([path, z.literal("")]);

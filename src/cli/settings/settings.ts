@@ -14,6 +14,13 @@ export interface Setting<Schema extends z.ZodType = z.ZodType> {
 	/** Null when there is none: then somebody must say. */
 	readonly standard: z.input<Schema> | null;
 	readonly reason: string;
+	/** Its value is not shown. */
+	readonly secret?: "secret";
+}
+
+/** A row with its literal types. */
+export function setting<Schema extends z.ZodType>(row: Setting<Schema>): Setting<Schema> {
+	return row;
 }
 
 export type SettingsTable = Readonly<Record<string, Setting>>;

@@ -1,0 +1,104 @@
+import type { z } from "zod";
+import { type Client, followLogs, type LogEvent } from "../../api/index.ts";
+import type { directiveSchema } from "../../api/people/schema.ts";
+import { formatDurationMs } from "../../core/index.ts";
+import type { Action } from "../command.ts";
+import { fail } from "../failures.ts";
+import { facilityId } from "../fleet/lookup.ts";
+import { writeChunk } from "../fleet/output.ts";
+import { openSession } from "../fleet/session.ts";
+import { directiveRequest } from "../fleet/submission.ts";
+import { paint, printable, printJson } from "../screen.ts";
+
+type Directive = z.output<typeof directiveSchema>;
+
+const TIMED_OUT = 124;
+const NEVER_RAN = 125;
+const CANCELED = 130;
+
+/** Submits, follows and ends as the directive ends. */
+export const submitAction: Action = async ({ operands, flags }) => {
+	const body = directiveRequest(operands, flags);
+	const facility = flags.text("--facility");
+	if (facility === undefined)
+		throw fail("cli.usage", { problem: "Say where with --facility; `vouch facility create` makes one." });
+	const { client } = openSession(flags);
+	const key = flags.text("--key");
+	const facility_id = await facilityId(client, facility);
+	const made = await client.directives.create({ facility_id, body }, key === undefined ? {} : { idempotencyKey: key });
+	const { directive_id } = made;
+	if (flags.has("--detach")) {
+		if (flags.has("--json")) printJson(made);
+		else process.stdout.write(`${directive_id}\n`);
+		return 0;
+	}
+	const json = flags.has("--json");
+	if (!json) say(`directive ${directive_id}`);
+	if ("approval_reasons" in made && !json)
+		say(`it waits for somebody's yes (vouch approve ${directive_id}): ${printable(made.approval_reasons.join("; "))}`);
+	const ended = await follow(client, directive_id, json ? "silent" : "shown");
+	if (!ended) return CANCELED;
+	const directive = await client.directives.show({ directive_id });
+	if (json) printJson(directive);
+	else say(endingOf(directive));
+	return exitCodeOf(directive);
+};
+
+function say(text: string): void {
+	process.stderr.write(`${paint("bold", "vouch:")} ${text}\n`);
+}
+
+/** Whether it has ended; Ctrl-C cancels it, and a second one goes away. */
+async function follow(client: Client, directive_id: string, output: "shown" | "silent"): Promise<boolean> {
+	const away = new AbortController();
+	let asked = 0;
+	const interrupt = () => {
+		asked += 1;
+		if (asked > 1) return away.abort();
+		say("canceling it; Ctrl-C again to go away");
+		client.directives.cancel({ directive_id }).catch((error: Error) => say(error.message));
+	};
+	process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
+	try {
+		for await (const event of followLogs(client, directive_id, { signal: away.signal })) {
+			if (output === "shown") await show(event);
+			if (event.event === "end") return true;
+		}
+		return false;
+	} finally {
+		process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+	}
+}
+
+async function show(event: LogEvent): Promise<void> {
+	if (event.event === "chunk") await writeChunk(event, undefined);
+}
+
+function endingOf({ id, state, exit_code, started_at, finished_at, receipt_digest, ...more }: Directive): string {
+	const code = exit_code === null ? "" : ` with exit code ${exit_code}`;
+	const took = started_at === null || finished_at === null ? "" : ` after ${durationBetween(started_at, finished_at)}`;
+	const cut = more.stdout_truncated || more.stderr_truncated ? "; its output was cut" : "";
+	const diff = more.has_diff ? `\n${paint("bold", "changed")}  vouch diff ${id}` : "";
+	const receipt =
+		receipt_digest === null
+			? "none: its machine signs none"
+			: `${receipt_digest}\n         vouch receipt ${id} > run.receipt.json && vouch verify run.receipt.json`;
+	return `${state}${code}${took}${cut}${diff}\n${paint("bold", "receipt")}  ${receipt}`;
+}
+
+function durationBetween(from: string, to: string): string {
+	return formatDurationMs(Math.max(0, Date.parse(to) - Date.parse(from)));
+}
+
+/** The command's own where it ran to its end; else one of those that timeout(1), shells and `vouch run` use. */
+export function exitCodeOf({
+	state,
+	exit_code,
+	started_at,
+}: Pick<Directive, "state" | "exit_code" | "started_at">): number {
+	if (state === "timed_out") return TIMED_OUT;
+	if (state === "canceled") return started_at === null ? NEVER_RAN : CANCELED;
+	if (exit_code === null || exit_code < 0 || exit_code > 255) return state === "succeeded" ? 0 : NEVER_RAN;
+	// A node that could not run it says failed, and 0: that is no success.
+	return state === "failed" && exit_code === 0 ? NEVER_RAN : exit_code;
+}

@@ -1,0 +1,33 @@
+import { type Client, everyPage } from "../../api/index.ts";
+import type { FlagValues } from "../command.ts";
+import { fail } from "../failures.ts";
+import { isWholeId } from "./run-or-directive.ts";
+import { openSession } from "./session.ts";
+
+/** The id of a facility that was named by its id or by its name. */
+export async function facilityId(client: Client, given: string): Promise<string> {
+	if (isWholeId(given)) return given;
+	const found: string[] = [];
+	for await (const { facilities } of everyPage(client.facilities.list, { limit: 500 }))
+		found.push(...facilities.filter(({ name }) => name === given).map(({ id }) => id));
+	const [only] = found;
+	if (only !== undefined && found.length === 1) return only;
+	const problem = found.length === 0 ? "there is none by that name" : `${found.length} have that name`;
+	throw fail("cli.name-unclear", { kind: "facility", name: given, problem, list: "facility ls" });
+}
+
+/** The territory that a folder of a machine is on: the one that is named, or the only one that runs directives. */
+export async function territoryId(client: Client, given: string | undefined): Promise<string> {
+	if (given !== undefined) return given;
+	const { territories } = await client.territories.list({ status: "online", limit: 500 });
+	const able = territories.filter(({ kind }) => kind === "server" || kind === "desktop");
+	const [only] = able;
+	if (only !== undefined && able.length === 1) return only.id;
+	const problem = able.length === 0 ? "none is online" : `${able.length} are online; say which with --territory`;
+	throw fail("cli.name-unclear", { kind: "territory", name: "of the folder", problem, list: "territories" });
+}
+
+/** For actions that take one directive. */
+export function directiveSession(id: string | undefined, flags: FlagValues) {
+	return { ...openSession(flags), directive_id: id ?? "" };
+}

@@ -1,0 +1,210 @@
+import { z } from "zod";
+import { parseByteSize, parseDurationMs } from "../../core/index.ts";
+import { type SettingsTable, setting, type ValuesOf } from "./settings.ts";
+
+const optionalPath = z.union([z.string().max(4096), z.literal("")]);
+
+/** A time such as 30s or 24h, in milliseconds. 0 is written without a unit. */
+const durationSchema = z.union([z.string(), z.int()]).transform((value, context) => {
+	const milliseconds = value === 0 || value === "0" ? 0 : parseDurationMs(String(value));
+	if (milliseconds !== undefined) return milliseconds;
+	context.addIssue({ code: "custom", message: "write a time such as 30s, 10m or 24h" });
+	return z.NEVER;
+});
+
+const byteSizeSchema = z.union([z.string(), z.int()]).transform((value, context) => {
+	const bytes = parseByteSize(String(value));
+	if (bytes !== undefined) return bytes;
+	context.addIssue({ code: "custom", message: "write a size such as 512M or 1G" });
+	return z.NEVER;
+});
+
+/** `a=b,c=d` where there is only text. */
+const labelsSchema = z.preprocess(
+	(value) =>
+		typeof value === "string"
+			? Object.fromEntries(value.split(",").flatMap((pair) => (pair === "" ? [] : [pair.split("=", 2)])))
+			: value,
+	z.record(z.string().min(1).max(255), z.string().max(255)),
+);
+
+/** What a node can be told (`vouch agent`). Keys that existing nodes have mean the same here (conduits section 7.2). */
+export const agentSettings = {
+	serverUrl: setting({
+		key: "server_url",
+		flag: "--server",
+		environment: "VOUCH_AGENT_SERVER_URL",
+		schema: z.url({ protocol: /^https?$/ }),
+		standard: null,
+		reason: "`vouch agent enroll` writes it",
+	}),
+	territoryId: setting({
+		key: "territory_id",
+		flag: null,
+		environment: "VOUCH_AGENT_TERRITORY_ID",
+		schema: z.string().max(128),
+		standard: "",
+		reason: "`vouch agent enroll` writes it",
+	}),
+	name: setting({
+		key: "name",
+		flag: "--name",
+		environment: "VOUCH_AGENT_NAME",
+		schema: z.string().min(1).max(255),
+		standard: "nexus",
+		reason: "as existing nodes are called when nobody names them",
+	}),
+	labels: setting({
+		key: "labels",
+		flag: "--labels",
+		environment: "VOUCH_AGENT_LABELS",
+		schema: labelsSchema,
+		standard: {},
+		reason: "what people find it by",
+	}),
+	dataDirectory: setting({
+		key: "data_directory",
+		flag: "--data",
+		environment: "VOUCH_AGENT_DATA",
+		schema: optionalPath,
+		standard: "",
+		reason: "empty is a folder of its own below Vouch's data: keys, undelivered ends, live runs",
+	}),
+	workDirectory: setting({
+		key: "work_dir",
+		flag: null,
+		environment: "VOUCH_AGENT_WORK_DIR",
+		schema: optionalPath,
+		standard: "",
+		reason: "empty is `facilities` in the data folder",
+	}),
+	certificateAuthority: setting({
+		key: "tls.ca_file",
+		flag: null,
+		environment: "VOUCH_AGENT_CA_FILE",
+		schema: optionalPath,
+		standard: "",
+		reason: "empty trusts what the system trusts",
+	}),
+	certificate: setting({
+		key: "tls.client_cert_file",
+		flag: null,
+		environment: "VOUCH_AGENT_CERTIFICATE",
+		schema: optionalPath,
+		standard: "",
+		reason: "`vouch agent enroll` writes it",
+	}),
+	key: setting({
+		key: "tls.client_key_file",
+		flag: null,
+		environment: "VOUCH_AGENT_KEY",
+		schema: optionalPath,
+		standard: "",
+		reason: "the same file as the certificate lets the node renew both",
+	}),
+	controlPlaneKey: setting({
+		key: "control_plane_key",
+		flag: null,
+		environment: "VOUCH_AGENT_CONTROL_PLANE_KEY",
+		schema: z.string().max(1024),
+		standard: "",
+		reason: "empty is for existing control planes, which sign no decisions; `vouch agent enroll` writes ours",
+	}),
+	maxConcurrent: setting({
+		key: "poll.max_directives_to_claim",
+		flag: "--max-concurrent",
+		environment: "VOUCH_AGENT_MAX_CONCURRENT",
+		schema: z.coerce.number().int().min(1).max(1000),
+		standard: 1,
+		reason: "directives at once",
+	}),
+	retryBackOffMs: setting({
+		key: "poll.retry_backoff",
+		flag: null,
+		environment: "VOUCH_AGENT_RETRY_BACKOFF",
+		schema: durationSchema,
+		standard: "2s",
+		reason: "between polls that gave nothing; a WebSocket wakes it sooner",
+	}),
+	maxOutputBytes: setting({
+		key: "log.max_output_bytes",
+		flag: null,
+		environment: "VOUCH_AGENT_MAX_OUTPUT",
+		schema: z.coerce.number().int().min(1),
+		standard: 2_000_000,
+		reason: "of a directive that sets no limit; what is beyond is cut",
+	}),
+	heartbeatMs: setting({
+		key: "heartbeat.interval",
+		flag: null,
+		environment: "VOUCH_AGENT_HEARTBEAT",
+		schema: durationSchema,
+		standard: "10s",
+		reason: "a thirtieth of a lease",
+	}),
+	territoryHeartbeatMs: setting({
+		key: "territory_heartbeat.interval",
+		flag: null,
+		environment: "VOUCH_AGENT_TERRITORY_HEARTBEAT",
+		schema: durationSchema,
+		standard: "30s",
+		reason: "a tenth of what makes a territory offline",
+	}),
+	healthAddress: setting({
+		key: "observability.listen_addr",
+		flag: "--health",
+		environment: "VOUCH_AGENT_HEALTH",
+		schema: z.string().regex(/^(.*:\d{1,5})?$/, "must be HOST:PORT, or empty"),
+		standard: "",
+		reason: "empty listens nowhere; /healthz, /readyz and /metrics ask for no credential",
+	}),
+	drainMs: setting({
+		key: "shutdown_timeout",
+		flag: null,
+		environment: "VOUCH_AGENT_SHUTDOWN_TIMEOUT",
+		schema: durationSchema,
+		standard: "60s",
+		reason: "what runs may end in so long; then it is stopped, and its end is told",
+	}),
+	hostProfile: setting({
+		key: "profiles.host",
+		flag: null,
+		environment: "VOUCH_AGENT_HOST_PROFILE",
+		schema: z.enum(["accepted", "refused"]),
+		standard: "refused",
+		reason: "directives of that profile run without isolation",
+	}),
+	minimumFreeBytes: setting({
+		key: "disk.minimum_free",
+		flag: null,
+		environment: "VOUCH_AGENT_MINIMUM_FREE",
+		schema: byteSizeSchema,
+		standard: "1G",
+		reason: "below it nothing is begun",
+	}),
+	pruneIdleMs: setting({
+		key: "prune.idle",
+		flag: null,
+		environment: "VOUCH_AGENT_PRUNE_IDLE",
+		schema: durationSchema,
+		standard: "24h",
+		reason: "a facility not used for so long is removed here; 0 keeps it",
+	}),
+	pruneOldMs: setting({
+		key: "prune.age",
+		flag: null,
+		environment: "VOUCH_AGENT_PRUNE_AGE",
+		schema: durationSchema,
+		standard: "168h",
+		reason: "a facility so old is removed here when it is not in use; 0 keeps it",
+	}),
+	logLevel: setting({
+		key: "log.level",
+		flag: "--log-level",
+		environment: "VOUCH_AGENT_LOG_LEVEL",
+		schema: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]),
+		standard: "info",
+		reason: "one line for each thing an operator would ask about",
+	}),
+} as const satisfies SettingsTable;
+export type AgentSettings = ValuesOf<typeof agentSettings>;
