@@ -12,7 +12,7 @@ export interface ChannelEvents {
 export interface ChannelSettings {
 	/** `ws://…/cable?territory_id=…`, or wss with a client certificate. */
 	readonly url: string;
-	readonly headers?: Readonly<Record<string, string>>;
+	headers?(): Readonly<Record<string, string>>;
 	tls(): TlsMaterial;
 }
 
@@ -55,12 +55,12 @@ export class Channel {
 	}
 
 	#connection(stop: AbortSignal): Promise<"worked" | "failed"> {
-		const { url, headers } = this.#settings;
+		const { url } = this.#settings;
 		const tls = this.#settings.tls();
 		const { origin } = new URL(url.replace(/^ws/, "http"));
 		const socket = new WebSocket(url, PROTOCOL, {
 			origin,
-			...(headers === undefined ? {} : { headers }),
+			headers: this.#settings.headers?.() ?? {},
 			maxPayload: MAX_FRAME_BYTES,
 			handshakeTimeout: 10_000,
 			followRedirects: false,

@@ -11,12 +11,15 @@ import type { Reply, Transport } from "./transport.ts";
 
 const POLL_TIMEOUT_MS = 25_000;
 const REQUEST_TIMEOUT_MS = 10_000;
+const DEFAULT_LEASE_MS = 300_000;
 /** The lease is not ours any more (conduits section 12.2, 9). */
 const LOST: ReadonlySet<number> = new Set([401, 403, 404, 409]);
 
 export interface Polled {
 	readonly leases: readonly Lease[];
 	readonly retryAfterSeconds: number;
+	/** How long a lease lasts from when it was given or renewed. */
+	readonly leaseMs: number;
 }
 
 type Heartbeat = z.input<typeof territoryHeartbeatRequestSchema>;
@@ -42,7 +45,9 @@ export class ConduitsClient {
 			const lease = leaseSchema.safeParse(one);
 			return lease.success ? [lease.data] : [];
 		});
-		return { leases, retryAfterSeconds: outer.success ? outer.data.retry_after_seconds : 0 };
+		if (!outer.success) return { leases, retryAfterSeconds: 0, leaseMs: DEFAULT_LEASE_MS };
+		const { retry_after_seconds: retryAfterSeconds, lease_ttl_seconds } = outer.data;
+		return { leases, retryAfterSeconds, leaseMs: lease_ttl_seconds * 1000 };
 	}
 
 	/** Seconds until the next one, when the control plane says so. */

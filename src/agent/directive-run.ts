@@ -32,6 +32,15 @@ const NOTHING_RAN: Execution = {
 	artifacts: {},
 };
 
+/** A lease lasts so long from when it was asked for. */
+export interface LeaseTime {
+	readonly leaseMs: number;
+	readonly askedMs: number;
+}
+
+/** Before a lease is over the work must be: asking it to end and killing it takes five seconds. */
+const STOPPING_MS = 10_000;
+
 /** What became of a lease: its end was told, is kept on disk, is nobody's business any more, or it was never begun. */
 export type Outcome = "delivered" | "kept" | "lost" | "refused";
 
@@ -41,11 +50,17 @@ export class DirectiveRun {
 	readonly #parts: DirectiveRunParts;
 	/** Stops the work: cancelled, shutdown, or the lease is lost. */
 	readonly #stop = new AbortController();
+	readonly #lost = new AbortController();
 	#token: string;
-	#why: "canceled" | "lost" | null = null;
+	readonly #leaseMs: number;
+	/** When that was asked for which gave the lease, or renewed it: it lasts from then at least. */
+	#renewedMs: number;
+	#why: "canceled" | null = null;
 
-	constructor(lease: Lease, parts: DirectiveRunParts) {
+	constructor(lease: Lease, { leaseMs, askedMs }: LeaseTime, parts: DirectiveRunParts) {
 		this.lease = lease;
+		this.#leaseMs = leaseMs;
+		this.#renewedMs = askedMs;
 		this.#parts = parts;
 		this.#token = lease.directive_token;
 		parts.shutdown.addEventListener("abort", () => this.cancel(), { once: true });
@@ -70,19 +85,23 @@ export class DirectiveRun {
 			stop: this.#stop.signal,
 		};
 		const execution = await engine.execute(this.lease, ties).catch((error: unknown) => this.#broken(error, uploader));
-		const cut = await uploader.end();
+		if (this.#lost.signal.aborted) {
+			beating.abort();
+			return "lost";
+		}
+		const report = await this.#keep(this.#endOf(execution, uploader.cut), execution.receipt);
+		await uploader.end();
 		beating.abort();
-		if (this.#why === "lost") return "lost";
-		return this.#finish(this.#endOf(execution, cut), execution.receipt);
+		return this.#deliver(report);
 	}
 
-	#endOf(execution: Execution, cut: Awaited<ReturnType<LogUploader["end"]>>): Readonly<Record<string, unknown>> {
+	#endOf(execution: Execution, cut: LogUploader["cut"]): Readonly<Record<string, unknown>> {
 		const { status, exitCode, diff, diffTruncated, artifacts, snapshots } = execution;
 		return {
 			status: this.#why === "canceled" && status !== "succeeded" ? "canceled" : status,
 			exit_code: exitCode,
-			stdout_truncated: cut.stdoutTruncated || execution.cut.includes("stdout"),
-			stderr_truncated: cut.stderrTruncated || execution.cut.includes("stderr"),
+			stdout_truncated: [...cut, ...execution.cut].includes("stdout"),
+			stderr_truncated: [...cut, ...execution.cut].includes("stderr"),
 			diff_truncated: diffTruncated === "truncated",
 			...(diff === null ? {} : { diff_base64: Buffer.from(diff).toString("base64") }),
 			...(snapshots.before === null ? {} : { snapshot_before: snapshots.before }),
@@ -120,39 +139,55 @@ export class DirectiveRun {
 			}
 		};
 		void loop();
+		void this.#watchLease(end.signal);
 		return end;
+	}
+
+	/** A lease that could not be renewed runs out, and then another node may have the facility: two must never write in it. */
+	async #watchLease(end: AbortSignal): Promise<void> {
+		const { waiting, nowMs } = this.#parts;
+		for (;;) {
+			const leftMs = this.#renewedMs + this.#leaseMs - STOPPING_MS - nowMs();
+			if (leftMs <= 0) return this.#lose("it could not be renewed in time");
+			await waiting.pause(leftMs, end);
+			if (end.aborted) return;
+		}
+	}
+
+	#lose(reason: string): void {
+		this.#parts.log.warn({ directive: this.lease.directive_id, reason }, "the lease is lost: the directive is stopped");
+		this.#lost.abort();
+		this.#stop.abort();
 	}
 
 	/** False when there is nothing more to renew. */
 	async #renew(): Promise<boolean> {
 		const { client, log, nowMs } = this.#parts;
 		const { directive_id: directive } = this.lease;
-		const now = new Date(nowMs()).toISOString();
+		const askedMs = nowMs();
+		const now = new Date(askedMs).toISOString();
 		const beat = await client.renew(directive, this.#token, now).catch((error: Error) => {
 			log.warn({ directive, problem: error.message }, "a heartbeat failed");
 		});
 		if (beat === undefined) return true;
 		if ("lost" in beat) {
-			log.warn({ directive, status: beat.lost }, "the lease is lost: the directive is stopped");
-			this.#why = "lost";
-			this.#stop.abort();
+			this.#lose(`the control plane answers ${beat.lost}`);
 			return false;
 		}
 		this.#token = beat.directive_token;
+		this.#renewedMs = askedMs;
 		if (beat.cancel_requested) this.cancel();
 		return true;
 	}
 
 	#uploader(): LogUploader {
-		const { client, waiting, maxOutputBytes } = this.#parts;
+		const { client, waiting, maxOutputBytes, shutdown } = this.#parts;
 		const limit = this.lease.spec.limits?.max_output_bytes;
-		const stop = new AbortController();
-		this.#stop.signal.addEventListener("abort", () => this.#why === "lost" && stop.abort(), { once: true });
 		return new LogUploader({
 			send: (chunk) => client.report(this.lease.directive_id, "log_chunks", chunk, this.#token),
 			waiting,
 			maxBytes: limit !== undefined && limit > 0 ? limit : maxOutputBytes,
-			stop: stop.signal,
+			stop: AbortSignal.any([this.#lost.signal, shutdown]),
 		});
 	}
 
@@ -171,32 +206,38 @@ export class DirectiveRun {
 		const { directive_id: directive } = this.lease;
 		await delivered(() => client.report(directive, "log_chunks", chunk, this.#token), waiting, shutdown);
 		const finished_at = new Date(nowMs()).toISOString();
-		const outcome = await this.#finish({ status: "failed", exit_code: 125, finished_at }, null);
+		const report = await this.#keep({ status: "failed", exit_code: 125, finished_at }, null);
+		const outcome = await this.#deliver(report);
 		return outcome === "delivered" ? "refused" : outcome;
 	}
 
-	/** On disk first: from here on the end survives whatever happens to this process. */
-	async #finish(request: Readonly<Record<string, unknown>>, receipt: Execution["receipt"]): Promise<Outcome> {
-		const { client, waiting, finishedLog, shutdown, nowMs, log } = this.#parts;
-		const { directive_id } = this.lease;
+	/** On disk: from here on the end survives whatever happens to this process. */
+	async #keep(request: Readonly<Record<string, unknown>>, receipt: Execution["receipt"]): Promise<UndeliveredReport> {
 		const report: UndeliveredReport = {
-			ts: new Date(nowMs()).toISOString(),
-			directive_id,
+			ts: new Date(this.#parts.nowMs()).toISOString(),
+			directive_id: this.lease.directive_id,
 			token: this.#token,
 			request: request as UndeliveredReport["request"],
 			...(receipt === null ? {} : { receipt: receipt as NonNullable<UndeliveredReport["receipt"]> }),
 		};
-		await finishedLog.append(report);
-		const delivery = await deliverEnd(client, report, waiting, shutdown);
+		await this.#parts.finishedLog.append(report);
+		return report;
+	}
+
+	async #deliver(report: UndeliveredReport): Promise<Outcome> {
+		const { client, waiting, finishedLog, shutdown, log } = this.#parts;
+		const { directive_id: directive } = report;
+		// The newest token: the kept one may have run out while output was sent.
+		const delivery = await deliverEnd(client, { ...report, token: this.#token }, waiting, shutdown);
 		if (delivery.kind === "kept") return "kept";
 		await finishedLog.remove(report);
-		if (delivery.kind === "delivered") {
-			const { receiptStatus } = delivery;
-			if (receiptStatus !== null && receiptStatus >= 300)
-				log.warn({ directive: directive_id, status: receiptStatus }, "the control plane did not take the receipt");
-			return "delivered";
+		if (delivery.kind === "refused") {
+			log.warn({ directive, status: delivery.status }, "the end was refused: the lease was lost");
+			return "lost";
 		}
-		log.warn({ directive: directive_id, status: delivery.status }, "the end was refused: the lease was lost");
-		return "lost";
+		const { receiptStatus } = delivery;
+		if (receiptStatus !== null && receiptStatus >= 300)
+			log.warn({ directive, status: receiptStatus }, "the control plane did not take the receipt");
+		return "delivered";
 	}
 }

@@ -53,10 +53,14 @@ export class LogUploader {
 			state.timer = setTimeout(() => void this.#flush(stream), FLUSH_MS);
 	}
 
+	/** Streams of which not all was kept. */
+	get cut(): readonly Stream[] {
+		return (["stdout", "stderr"] as const).filter((stream) => this.#streams[stream].isTruncated);
+	}
+
 	/** Sends what is left. Resolves when all of it was taken, or nobody wants it. */
-	async end(): Promise<{ readonly stdoutTruncated: boolean; readonly stderrTruncated: boolean }> {
+	async end(): Promise<void> {
 		await Promise.all([this.#flush("stdout"), this.#flush("stderr")]);
-		return { stdoutTruncated: this.#streams.stdout.isTruncated, stderrTruncated: this.#streams.stderr.isTruncated };
 	}
 
 	#flush(stream: Stream): Promise<void> {

@@ -26,6 +26,7 @@ export type NodeEvent =
 	| { readonly kind: "directive"; readonly outcome: string; readonly seconds: number };
 
 const REPLAY_MS = 30_000;
+const STOP_MS = 10_000;
 const LONGEST_RETRY_AFTER_MS = 300_000;
 
 /** The daemon of a territory: it polls, runs what it is leased, and reports; it loses no end that it has seen. */
@@ -72,6 +73,8 @@ export class Node {
 	stop(): void {
 		this.drain();
 		for (const run of this.#running.values()) run.cancel();
+		// A control plane that can't be reached does not hold it back: what is not told is kept.
+		void this.#parts.waiting.pause(STOP_MS, this.#shutdown.signal).then(() => this.#shutdown.abort());
 	}
 
 	/** Something may be there to lease: look now. */
@@ -95,13 +98,15 @@ export class Node {
 
 	/** How long to rest before the next poll. */
 	async #poll(free: number): Promise<number> {
-		const { client, engine, noted, log, settings } = this.#parts;
+		const { client, engine, noted, log, settings, nowMs } = this.#parts;
 		try {
-			const { leases, retryAfterSeconds } = await client.poll(engine.profiles, free, this.#drain.signal);
+			const askedMs = nowMs();
+			const { leases, retryAfterSeconds, leaseMs } = await client.poll(engine.profiles, free, this.#drain.signal);
 			this.#breaker.succeeded();
 			noted({ kind: "poll", result: leases.length > 0 ? "ok" : "empty" });
 			for (const lease of leases) {
-				this.#begin(new DirectiveRun(lease, { ...this.#parts, shutdown: this.#shutdown.signal }));
+				const parts = { ...this.#parts, shutdown: this.#shutdown.signal };
+				this.#begin(new DirectiveRun(lease, { leaseMs, askedMs }, parts));
 			}
 			if (leases.length > 0) return 0;
 			const toldMs = Math.min(retryAfterSeconds * 1000, LONGEST_RETRY_AFTER_MS);

@@ -15,8 +15,8 @@ export interface TransportSettings {
 	readonly serverUrl: string;
 	/** Sent with every request, also beside a client certificate (conduits section 2.2). */
 	readonly territoryId: string | null;
-	/** Further headers of every request. */
-	readonly headers?: Readonly<Record<string, string>>;
+	/** Further headers, as of now. */
+	headers?(): Readonly<Record<string, string>>;
 	/** As of now: another object once it has changed. */
 	tls(): TlsMaterial;
 }
@@ -74,7 +74,7 @@ export class Transport {
 
 	/** Throws VouchError `control-plane-unreachable` when there is no whole answer in time. */
 	post(path: string, body: unknown, options: PostOptions): Promise<Reply> {
-		const { serverUrl, territoryId, headers } = this.#settings;
+		const { serverUrl, territoryId } = this.#settings;
 		const text = JSON.stringify(body);
 		const send = this.#isSecure ? httpsRequest : httpRequest;
 		const limit = AbortSignal.timeout(options.timeoutMs);
@@ -89,7 +89,7 @@ export class Transport {
 				agent: this.#currentAgent(),
 				signal,
 				headers: {
-					...headers,
+					...this.#settings.headers?.(),
 					"content-type": "application/json",
 					"content-length": Buffer.byteLength(text),
 					...(territoryId === null ? {} : { "x-nexus-territory-id": territoryId }),

@@ -1,5 +1,6 @@
 /** The command table: what there is, and how each command is called. Rows hold data; each loads its action when it runs. */
 import type { CommandRow } from "../command.ts";
+import { agentEnrollRow, agentRow } from "./agent.row.ts";
 import { auditRows } from "./audit.row.ts";
 import { commandRows } from "./commands.row.ts";
 import { completionRow } from "./completion.row.ts";
@@ -29,6 +30,7 @@ import { serverRow } from "./server.row.ts";
 import { submitRow } from "./submit.row.ts";
 import { territoryRows } from "./territories.row.ts";
 import { tokenRows } from "./tokens.row.ts";
+import { upRow } from "./up.row.ts";
 import { userRows } from "./users.row.ts";
 import { verifyRow } from "./verify.row.ts";
 
@@ -71,7 +73,10 @@ export const rows: readonly CommandRow[] = [
 	...userRows,
 	...commandRows,
 	configRow,
+	upRow,
 	serverRow,
+	agentRow,
+	agentEnrollRow,
 	doctorRow,
 	completionRow,
 ];

@@ -15,8 +15,11 @@ import { paint, printable, printJson, table } from "../screen.ts";
 
 export const verifyAction: Action = async ({ operands, flags }) => {
 	const path = await receiptPath(operands[0] ?? "");
+	const keys = trustedKeys(flags);
 	const verdict = verifyReceipt(readBounded(path, MAX_RECEIPT_BYTES), {
-		trustedKeys: trustedKeys(flags),
+		trustedKeys: keys,
+		// A control plane journals what its territories sign: whoever trusts its key lets it hold them.
+		journalKeys: keys,
 		subjects: subjectFiles(flags),
 	});
 	if (flags.has("--json")) printJson(verdict);

@@ -106,6 +106,7 @@ function tlsOf({ tlsCertificate, tlsKey }: ServerSettings, ca: string) {
 /** The first account, its owner and a token for them; undefined when there is an account already. The token is shown this once. */
 export async function firstOwner(
 	store: Store,
+	token = `vouch_${newSecret()}`,
 ): Promise<{ readonly accountId: string; readonly token: string } | undefined> {
 	return store.transaction(async ({ db, nowMs }) => {
 		const known = await db.selectFrom("accounts").select("id").limit(1).executeTakeFirst();
@@ -122,22 +123,26 @@ export async function firstOwner(
 			.insertInto("users")
 			.values({ ...person, disabled: 0, ...stamps })
 			.execute();
-		const token = await addToken({ db, nowMs }, accountId, userId, "first token");
+		await addToken({ db, nowMs }, accountId, userId, token);
 		return { accountId, token };
 	});
 }
 
 type Session = Parameters<Parameters<Store["transaction"]>[0]>[0];
 
-async function addToken({ db, nowMs }: Pick<Session, "db" | "nowMs">, accountId: string, userId: string, name: string) {
-	const token = `vouch_${newSecret()}`;
+async function addToken(
+	{ db, nowMs }: Pick<Session, "db" | "nowMs">,
+	accountId: string,
+	userId: string,
+	token: string,
+) {
 	await db
 		.insertInto("api_tokens")
 		.values({
 			id: newId(nowMs),
 			account_id: accountId,
 			user_id: userId,
-			name,
+			name: "first token",
 			token_digest: tokenDigestOf(token),
 			role: "owner",
 			expires_at: null,
@@ -146,5 +151,4 @@ async function addToken({ db, nowMs }: Pick<Session, "db" | "nowMs">, accountId:
 			created_at: nowMs,
 		})
 		.execute();
-	return token;
 }

@@ -1,0 +1,177 @@
+import { join } from "node:path";
+import pino, { type Logger } from "pino";
+import {
+	Channel,
+	ConduitsClient,
+	Credentials,
+	Facilities,
+	FinishedLog,
+	FreshMeasurements,
+	Health,
+	Node,
+	SandboxEngine,
+	Transport,
+} from "../../agent/index.ts";
+import { systemClock } from "../../core/index.ts";
+import { type PublicKey, parsePublicKey } from "../../evidence/index.ts";
+import { realHost } from "../../host/index.ts";
+import { openKeyStore } from "../../journal/index.ts";
+import { type ConductParts, RunRecords, upstreamProxyOf } from "../../runtime/index.ts";
+import type { Directories } from "../directories.ts";
+import { fail } from "../failures.ts";
+import { privateDirectory } from "../node-keys.ts";
+import type { AgentSettings } from "../settings/agent-settings.ts";
+import { programVersion } from "../version.ts";
+import { claimDirectory } from "./sole-owner.ts";
+import { realWaiting } from "./waiting.ts";
+
+export interface RunningAgent {
+	/** Settles when nothing of it is left. */
+	readonly ended: Promise<void>;
+	/** Takes no more; what runs may end in the time that the settings give, and is stopped then. */
+	drain(): Promise<void>;
+	/** Stops what runs at once; its end is told, or kept for the next start. */
+	stop(): Promise<void>;
+}
+
+export interface AgentOptions {
+	readonly log?: Logger;
+	/** Sent with every request: how `vouch up` proves its agent to its own control plane. */
+	readonly headers?: () => Readonly<Record<string, string>>;
+}
+
+/** Starts a node from its settings. */
+export async function startAgent(
+	settings: AgentSettings,
+	directories: Directories,
+	{ headers, log: given }: AgentOptions = {},
+): Promise<RunningAgent> {
+	const log = given ?? pino({ level: settings.logLevel, base: null }, pino.destination({ dest: 2, sync: true }));
+	const directory = privateDirectory(agentDirectory(settings, directories));
+	const credentials = credentialsOf(settings);
+	const access = { territoryId: settings.territoryId || null, tls: credentials.tls, ...(headers && { headers }) };
+	const transport = new Transport({ serverUrl: settings.serverUrl, ...access });
+	const release = claimDirectory(directory);
+	const engine = engineOf(settings, directory, directories, log);
+	await engine.recover();
+	const stopping = new AbortController();
+	const health = new Health({ inFlight: () => node.runningCount, drivers: () => engine.drivers() });
+	const node = new Node({
+		client: new ConduitsClient(transport),
+		engine,
+		finishedLog: new FinishedLog(join(directory, "state")),
+		waiting: realWaiting,
+		log,
+		version: programVersion(),
+		heartbeatMs: settings.heartbeatMs,
+		maxOutputBytes: settings.maxOutputBytes,
+		nowMs: Date.now,
+		settings,
+		noted: (event) => health.note(event),
+	});
+	if (settings.healthAddress !== "") await health.listen(...hostAndPort(settings.healthAddress));
+	const events = {
+		directiveAvailable: () => node.wake(),
+		directiveCancel: (directiveId: string) => node.cancel(directiveId),
+	};
+	const channel = new Channel({ url: cableUrl(settings), ...access }, events, realWaiting, log);
+	const beside = [
+		channel.run(stopping.signal),
+		credentials.keep(transport, settings.name, realWaiting, log, stopping.signal),
+		prune(engine, settings, log, stopping.signal),
+	];
+	const ended = node.run().finally(async () => {
+		stopping.abort();
+		await Promise.all(beside);
+		await health.close();
+		release();
+		transport.close();
+	});
+	return {
+		ended,
+		drain: async () => {
+			node.drain();
+			const late = setTimeout(() => node.stop(), settings.drainMs);
+			await ended.finally(() => clearTimeout(late));
+		},
+		stop: async () => {
+			node.stop();
+			await ended;
+		},
+	};
+}
+
+/** Where a node keeps what is its own. */
+export function agentDirectory({ dataDirectory }: Pick<AgentSettings, "dataDirectory">, { data }: Directories): string {
+	return dataDirectory || join(data, "agent");
+}
+
+function engineOf(settings: AgentSettings, directory: string, directories: Directories, log: Logger): SandboxEngine {
+	const host = realHost();
+	const { cache, runtime } = directories;
+	const machine: Omit<ConductParts, "measured"> = {
+		clock: systemClock,
+		host,
+		directories: { cache, runtime },
+		version: programVersion,
+	};
+	const keys = openKeyStore(privateDirectory(join(directory, "keys")));
+	return new SandboxEngine({
+		...machine,
+		measured: new FreshMeasurements(machine),
+		records: new RunRecords(join(directory, "runs")),
+		facilities: new Facilities(settings.workDirectory || join(directory, "facilities")),
+		territoryId: settings.territoryId,
+		signer: () => keys.signer(),
+		controlPlaneKeys: controlPlaneKeys(settings, log),
+		hostProfile: settings.hostProfile,
+		upstreamProxy: upstreamProxyOf(process.env),
+		minimumFreeBytes: settings.minimumFreeBytes,
+		log,
+	});
+}
+
+function controlPlaneKeys({ controlPlaneKey }: AgentSettings, log: Logger): readonly PublicKey[] {
+	if (controlPlaneKey === "") {
+		log.warn("control_plane_key is not set: whatever this control plane leases is run, without a signed decision");
+		return [];
+	}
+	const parsed = parsePublicKey(controlPlaneKey);
+	if (parsed.kind === "key") return [parsed.key];
+	throw fail("cli.settings-invalid", { problems: `control_plane_key: ${parsed.reason.sentence}` });
+}
+
+function credentialsOf({ certificateAuthority: ca, certificate, key }: AgentSettings): Credentials {
+	try {
+		return new Credentials({ ca, certificate, key });
+	} catch (error) {
+		throw fail("cli.settings-invalid", { problems: `tls: ${(error as Error).message}` });
+	}
+}
+
+function cableUrl({ serverUrl, territoryId }: AgentSettings): string {
+	const url = new URL(`${serverUrl.replace(/^http/, "ws").replace(/\/$/, "")}/cable`);
+	if (territoryId !== "") url.searchParams.set("territory_id", territoryId);
+	return url.href;
+}
+
+function hostAndPort(address: string): [host: string, port: number] {
+	const colon = address.lastIndexOf(":");
+	const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
+	return [host || "127.0.0.1", Number(address.slice(colon + 1))];
+}
+
+const PRUNE_MS = 5 * 60_000;
+
+/** Removes facilities that were idle for long, a few at a time (conduits section 10, "Prune"). */
+async function prune(engine: SandboxEngine, settings: AgentSettings, log: Logger, stop: AbortSignal): Promise<void> {
+	const ages = { idleMs: settings.pruneIdleMs, oldMs: settings.pruneOldMs };
+	while (!stop.aborted) {
+		const removed = await engine.prune(ages).catch((error: unknown) => {
+			log.warn({ err: error }, "removing idle facilities failed");
+			return [];
+		});
+		if (removed.length > 0) log.info({ facilities: removed }, "idle facilities were removed");
+		await realWaiting.pause(PRUNE_MS, stop);
+	}
+}

@@ -1,0 +1,77 @@
+import type { CommandRow, Flag } from "../command.ts";
+import { jsonFlag } from "../command.ts";
+
+const configFlag: Flag = {
+	name: "--config",
+	value: "FILE",
+	completes: "file",
+	summary: "settings as YAML; default what `vouch agent enroll` wrote",
+};
+const dataFlag: Flag = {
+	name: "--data",
+	value: "FOLDER",
+	completes: "directory",
+	summary: "keys, facilities and live runs; default a folder in Vouch's data",
+};
+const nameFlag: Flag = {
+	name: "--name",
+	value: "NAME",
+	summary: "what the territory is called; default this machine's name",
+};
+const serverFlag: Flag = { name: "--server", value: "URL", summary: "the control plane" };
+
+export const agentRow: CommandRow = {
+	path: ["agent"],
+	summary: "run leased directives on this machine",
+	description:
+		"Runs until it is told to end: leases directives from its control plane, runs each in a sandbox exactly as it was decided, " +
+		"sends output, and a receipt that this territory's key signed. Ctrl-C or SIGTERM drains: nothing more is leased, and what runs " +
+		"may end in the time that shutdown_timeout gives; a second one stops it at once.",
+	operands: [],
+	flags: [
+		configFlag,
+		serverFlag,
+		dataFlag,
+		nameFlag,
+		{ name: "--labels", value: "K=V,…", summary: "what people find it by" },
+		{ name: "--max-concurrent", value: "N", summary: "directives at once; default 1" },
+		{ name: "--health", value: "HOST:PORT", summary: "serve /healthz, /readyz and /metrics there" },
+		{
+			name: "--log-level",
+			value: "LEVEL",
+			choices: ["fatal", "error", "warn", "info", "debug", "trace", "silent"],
+			summary: "default info",
+		},
+	],
+	examples: [
+		{ command: "vouch agent", says: "As it was enrolled:" },
+		{ command: "vouch agent --config /etc/vouch/agent.yaml --health 127.0.0.1:9090", says: "As a service:" },
+	],
+	load: async () => (await import("./agent.ts")).agentAction,
+};
+
+export const agentEnrollRow: CommandRow = {
+	path: ["agent", "enroll"],
+	summary: "make this machine a territory of a control plane",
+	description:
+		"Makes a key and a request for a certificate, and shows the token that `vouch tokens enroll` gave. What comes back is written " +
+		"beside the settings with which `vouch agent` starts. The token works once; when anything fails it still works.",
+	operands: [],
+	flags: [
+		serverFlag,
+		{
+			name: "--token",
+			value: "TOKEN",
+			summary: "enrollment token; - reads it from stdin, where no process list shows it",
+		},
+		nameFlag,
+		{ name: "--label", value: "K=V", repeats: "repeats", summary: "what people find it by" },
+		dataFlag,
+		{ name: "--ca", value: "FILE", completes: "file", summary: "PEM of who signed the server's certificate" },
+		jsonFlag,
+	],
+	examples: [
+		{ command: "vouch agent enroll --server https://vouch.example.com --token -", says: "With the token on stdin:" },
+	],
+	load: async () => (await import("./agent.ts")).agentEnrollAction,
+};

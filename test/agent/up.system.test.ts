@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { connect } from "../../src/api/index.ts";
+import { FrontDoor, type Going, processesWith, until } from "../system/front-door.ts";
+import { type Fleet, newFacility, ownerOf, seen, submitted } from "./people.ts";
+
+describe("vouch up", () => {
+	const door = new FrontDoor();
+	let going: Going;
+	let fleet: Fleet;
+
+	before(async () => {
+		going = door.start(["up", "--port", "0"]);
+		fleet = connect(await ownerOf(going));
+	});
+	after(() => door.close());
+
+	test("a directive runs in a sandbox; its output, exit code and receipt are there", async () => {
+		const facility = await newFacility(fleet);
+		const command = "echo out; echo err >&2; echo kept > file; cat /etc/shadow; exit 3";
+		const id = await submitted(fleet, facility, { command });
+		const { stdout, stderr, directive } = await seen(fleet, id);
+		assert.equal(stdout, "out\n");
+		assert.match(stderr, /^err\n.*shadow/s);
+		assert.deepEqual([directive.state, directive.exit_code], ["failed", 3]);
+		const receipt = join(door.directory, "receipt.json");
+		writeFileSync(receipt, await fleet.directives.receipt({ directive_id: id }));
+		const verified = await door.run(["verify", receipt, "--json"]);
+		const verdict = JSON.parse(verified.stdout.toString());
+		assert.equal(verified.code, 0, verified.stdout.toString());
+		const { predicate } = verdict.receipt;
+		assert.equal(predicate.workloadDigest, directive.workload_digest);
+		assert.deepEqual(predicate.workload.argv, ["/bin/sh", "-c", command]);
+		assert.equal(predicate.decision.verdict, "allow");
+		assert.deepEqual(
+			predicate.changes.paths.map(({ path }: { path: string }) => path),
+			["file"],
+		);
+	});
+
+	test("a facility keeps what a directive left in it", async () => {
+		const facility = await newFacility(fleet);
+		await seen(fleet, await submitted(fleet, facility, { command: "echo one > file" }));
+		const { stdout } = await seen(fleet, await submitted(fleet, facility, { command: "cat file" }));
+		assert.equal(stdout, "one\n");
+	});
+
+	test("what is cancelled ends, with all that it started", async () => {
+		const mark = `sleep 7${process.pid}.25`;
+		const id = await submitted(fleet, await newFacility(fleet), { command: `${mark} & ${mark}; wait` });
+		await until("it runs", () => processesWith(mark).length > 0, 20_000);
+		await fleet.directives.cancel({ directive_id: id });
+		const { directive } = await seen(fleet, id);
+		assert.equal(directive.state, "canceled");
+		assert.deepEqual(processesWith(mark), []);
+	});
+
+	test("a timeout and an output limit are kept", async () => {
+		const facility = await newFacility(fleet);
+		const late = await seen(
+			fleet,
+			await submitted(fleet, facility, { command: "echo first; sleep 60", timeout_seconds: 1 }),
+		);
+		assert.deepEqual([late.directive.state, late.directive.exit_code, late.stdout], ["timed_out", 124, "first\n"]);
+		const limits = { max_output_bytes: 1000 };
+		const much = await seen(
+			fleet,
+			await submitted(fleet, facility, { command: "yes | head -c 100000; echo end > file", limits }),
+		);
+		assert.deepEqual(
+			[much.directive.state, much.directive.stdout_truncated, much.stdout.length],
+			["succeeded", true, 1000],
+		);
+	});
+
+	test("nothing is reached but what is allowed", async () => {
+		const command = "curl -sS -m 5 http://192.0.2.1/ 2>&1; true";
+		const { stdout } = await seen(fleet, await submitted(fleet, await newFacility(fleet), { command }));
+		assert.match(stdout, /refus|denied|403|reset|Empty reply|Recv failure/i);
+	});
+
+	test("asked to end it drains, and leaves nothing", async () => {
+		const id = await submitted(fleet, await newFacility(fleet), { command: "sleep 1; echo finished" });
+		await until("it runs", () => door.liveFolders().length > 0, 20_000);
+		going.process.kill("SIGINT");
+		const { code, stderr } = await going.ended;
+		assert.equal(code, 0, stderr);
+		assert.deepEqual(door.liveFolders(), []);
+		going = door.start(["up", "--port", "0"]);
+		fleet = connect(await ownerOf(going));
+		const { stdout, directive } = await seen(fleet, id);
+		assert.deepEqual([directive.state, stdout], ["succeeded", "finished\n"]);
+	});
+});
