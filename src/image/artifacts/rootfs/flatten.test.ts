@@ -165,7 +165,10 @@ const REFUSED: readonly (readonly [string, readonly SampleEntry[], RegExp])[] = 
 	["a whiteout of nothing", [empty("a/.wh.")], /removes nothing/],
 	["a whiteout of the folder above", [empty("a/.wh...")], /removes nothing/],
 	["a path through a whiteout", [empty(".wh.a/b")], /through a whiteout/],
-	["a device that Linux does not have", [{ name: "a", type: "3", device: [4096, 0] }], /not a device number/],
+	["a device that Linux does not have", [{ name: "a", type: "3", device: [4096, 0] }], /character device 4096:0/],
+	["a disk of the machine", [{ name: "dev/sda", type: "4", device: [8, 0] }], /block device 8:0/],
+	["the machine's memory", [{ name: "dev/mem", type: "3", device: [1, 1] }], /character device 1:1/],
+	["a whiteout in the form of a device", [{ name: "a", type: "3", device: [0, 0] }], /character device 0:0/],
 	[
 		"an owner that Linux does not have",
 		[{ name: "a", uid: Buffer.from("80000000ffffffff", "hex") }],

@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { printablePath } from "../../../host/index.ts";
+import { checkDevice } from "./devices.ts";
 import { fail } from "./failures.ts";
 import { isRawUtf8, rawOf, rawOfText, systemPathOf } from "./raw-text.ts";
 import { Refusal, type SourceLimits } from "./source.ts";
@@ -110,7 +111,9 @@ class FolderReading {
 		if (stats.isFIFO()) return { kind: "fifo", meta: metaOf(FILE_MODE) };
 		if (stats.isCharacterDevice() || stats.isBlockDevice()) {
 			const kind = stats.isBlockDevice() ? "block-device" : "character-device";
-			return { kind, meta: metaOf(DEVICE_MODE), ...numbersOf(stats.rdev) };
+			const numbers = numbersOf(stats.rdev);
+			checkDevice(printablePath(path), { kind, ...numbers });
+			return { kind, meta: metaOf(DEVICE_MODE), ...numbers };
 		}
 		throw new Refusal(printablePath(path), "it is a socket, which no image holds");
 	}

@@ -1,11 +1,12 @@
 import { equalBytes } from "../../../core/index.ts";
 import { printablePath } from "../../../host/index.ts";
 import type { Budget } from "./budget.ts";
+import { checkDevice } from "./devices.ts";
 import { checkedTarget, partsOf } from "./entry-path.ts";
 import { Refusal } from "./source.ts";
 import { type ByteStore, spanOf } from "./stores.ts";
 import type { TarEntry } from "./tar/reader.ts";
-import { type Content, type LeafNode, MAX_MAJOR, MAX_MINOR, MAX_OWNER, type NodeMeta } from "./tree.ts";
+import { type Content, type LeafNode, MAX_OWNER, type NodeMeta } from "./tree.ts";
 import { keptXattrs } from "./xattr-rules.ts";
 
 /** What one layer says, before it is laid over those below. */
@@ -175,9 +176,7 @@ function leafOf(entry: TarEntry, store: ByteStore): LayerNode {
 		case "character-device":
 		case "block-device": {
 			const { kind, major, minor } = entry;
-			if (major > MAX_MAJOR || minor > MAX_MINOR) {
-				throw new Refusal(printablePath(entry.path), `${major}:${minor} is not a device number of Linux`);
-			}
+			checkDevice(printablePath(entry.path), { kind, major, minor });
 			return { kind: "leaf", node: { kind, meta: metaOf(entry, entry.mode), major, minor } };
 		}
 		case "fifo":

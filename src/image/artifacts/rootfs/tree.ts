@@ -73,11 +73,9 @@ export interface ContentReader {
 	close(): void;
 }
 
-/** What Linux allows: PATH_MAX less its NUL, NAME_MAX, new_encode_dev() of include/linux/kdev_t.h. */
+/** What Linux allows: PATH_MAX less its NUL, NAME_MAX. */
 export const MAX_PATH_BYTES = 4095;
 export const MAX_NAME_BYTES = 255;
-export const MAX_MAJOR = 0xfff;
-export const MAX_MINOR = 0xf_ffff;
 /** (uid_t) -1 means "leave it" to chown(2), so it is nobody's. */
 export const MAX_OWNER = 0xffff_fffe;
 

@@ -178,12 +178,12 @@ async function withClient(request: DockerfileBuild): Promise<DockerfileBuild> {
 
 test("RUN reaches no server or socket, of this machine or beyond, unless the recipe gives it the network", async (t) => {
 	if (await lacks(t)) return;
-	const asked: string[] = [];
+	const asked = new Set<string>();
 	const server = createServer((socket) => {
-		asked.push(`${socket.localAddress}`);
+		asked.add(`${socket.localAddress}`);
 		socket.end("reached\n");
 	});
-	const abstract = createServer((socket) => void asked.push("abstract socket") && socket.destroy());
+	const abstract = createServer();
 	await new Promise<void>((resolve) => server.listen(0, "0.0.0.0", resolve));
 	const socketName = `vouch-run-${process.pid}`;
 	await new Promise<void>((resolve) => abstract.listen(`\0${socketName}`, resolve));
@@ -198,12 +198,12 @@ test("RUN reaches no server or socket, of this machine or beyond, unless the rec
 	const text = `FROM base\nCOPY --from=programs client /client\nRUN ${commands.join("; ")}\n`;
 	try {
 		const offline = await build(await withClient(await prepared(text)));
-		assert.deepEqual(asked, []);
+		assert.deepEqual([...asked], []);
 		assert.equal(await fileOf(offline, ["reached"]), "");
 		assert.doesNotMatch((await fileOf(offline, ["sockets"])) ?? "", new RegExp(socketName));
 		// What can reach out when it is asked for: the same lines.
 		const online = await build(await withClient(await prepared(text, { network: "host" })));
-		assert.ok(asked.includes("127.0.0.1") && asked.length === hosts.length, asked.join());
+		assert.deepEqual([...asked].sort(), hosts.toSorted());
 		assert.equal(await fileOf(online, ["reached"]), "reached\n".repeat(hosts.length));
 		assert.match((await fileOf(online, ["sockets"])) ?? "", new RegExp(socketName));
 	} finally {

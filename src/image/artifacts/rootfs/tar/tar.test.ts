@@ -82,6 +82,8 @@ function bodyOf(content: Content): Buffer {
 test("any tree comes out of an archive as it went in", () => {
 	fc.assert(
 		fc.property(randomTrees, (tree) => {
+			// Most devices are refused: flatten.test.ts.
+			fc.pre(linesOf(tree).every((line) => !/ (?:block|character)-device /.test(line)));
 			assert.deepEqual(linesOf(treeOf(sampleTar(samplesOf(tree)))), linesOf(tree));
 		}),
 		{ numRuns: 100 },
