@@ -6,13 +6,14 @@
 enum { DISK_WAIT_MS = 5000 };
 
 /* In their order. One that the machine has no use for, or has already, is none that is missing. */
-static void load_modules(void)
+void modules_load(bool of_vsock)
 {
 	static char names[8192];
 	read_text("/modules/order", names, sizeof names);
 	for (char *rest = names, *name; (name = strsep(&rest, "\n")) != NULL;) {
+		if (*name == 0 || (strstr(name, "vsock") != NULL) != of_vsock) continue;
 		int fd = open(text_of("/modules/%.255s", name), O_RDONLY | O_CLOEXEC);
-		if (*name != 0 && syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST && errno != ENODEV)
+		if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST && errno != ENODEV)
 			say("the module %s could not be loaded: %m", name);
 		close(fd);
 	}
@@ -49,7 +50,8 @@ void boot(void)
 		NEED(mount(own[i][1], own[i][0], own[i][1], MS_NOSUID | MS_NOEXEC, own[i][2]) == 0 || errno == EBUSY, FAILED_INTERNAL,
 		     "%s could not be mounted: %m", own[i][0]);
 	}
-	load_modules();
+	mkdir(NEW_ROOT, 0755);
+	modules_load(false);
 	channel_open();
 	read_text("/proc/cmdline", words, sizeof words);
 	const char *wrong = command_line_parse(words, rootfs, &verity), *device = disk_find("serial:vouch-root", 0);

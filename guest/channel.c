@@ -32,6 +32,7 @@ void channel_open(void)
 	struct sockaddr_vm address = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = VSOCK_PORT };
 	int fd = find_port();
 	if (fd >= 0) return port_open(&channel, fd);
+	modules_load(true);
 	fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	NEED(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 1) == 0, FAILED_INTERNAL,
 	     "there is neither a port vouch.channel nor a vsock device: %m");

@@ -34,6 +34,8 @@ void fail(enum failure reason, const char *format, ...)
 	char *text = (char *)payload + 4;
 	FORMAT(text, sizeof payload - 4, format);
 	say("%s: %s", names[reason], text);
+	/* A rehearsal that fails is merely over. */
+	if (getpid() != 1) _exit(1);
 	if (!failing && (failing = true) && channel_wait(LAST_WORDS_MS)) {
 		channel_send(FAILED, CONTROL, payload, 4 + strlen(text));
 		channel_write();
@@ -45,12 +47,8 @@ void fail(enum failure reason, const char *format, ...)
 
 void power_off(void)
 {
-	char words[4096];
-	/* A machine without a power switch is told on the command line how it is reset, which ends its emulator too. */
-	bool resets = read_text("/proc/cmdline", words, sizeof words) > 0 && strstr(words, "reboot=") != NULL;
-	reboot(resets ? RB_AUTOBOOT : RB_POWER_OFF);
-	reboot(RB_AUTOBOOT);
-	for (;;) pause();
+	/* Every machine has a way to be reset, not each a power switch; whoever runs it takes that as its end. */
+	for (;;) reboot(RB_AUTOBOOT);
 }
 
 const char *text_of(const char *format, ...)

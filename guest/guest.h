@@ -64,7 +64,7 @@ static inline uint64_t get64(const void *at) { uint64_t value; return memcpy(&va
 enum { RECORD_HEADER = 8, RECORD_LIMIT = 1 << 20 };
 struct record {
 	char kind;
-	uint64_t numbers[2];
+	uint64_t numbers[4];
 	const char *texts[4], *list, *end; /* the list is NULL when it is empty, and ends before `end` */
 	const uint8_t *bytes;
 	size_t size;
@@ -72,12 +72,15 @@ struct record {
 /* As frame_read; *wanted says how many bytes there must be and may be. The byte after them is written: a last NUL. */
 int record_read(uint8_t *bytes, size_t size, struct record *record, size_t *wanted, const char **wrong);
 const char *list_next(const struct record *record, const char *text);
-struct limits { uint64_t pids, memory, nofile, cpu; }; /* 0: none */
-const char *limits_parse(const char *text, struct limits *limits);
-bool listener_parse(const char *text, struct sockaddr_in6 *address);
+struct limits { uint64_t pids, memory, nofile, cpu; }; /* as the record m has them; 0: none */
+/* u16 port, 16 bytes address, IPv4's mapped; false when it is not all there, or not of the loopback. */
+enum { LISTENER_SIZE = 2 + 16 };
+bool listener_read(const uint8_t *bytes, size_t size, struct sockaddr_in6 *address);
 
 /* ---- boot.c, disk.c, verity.c */
 void boot(void);
+/* The modules of a channel over vsock, or all others. */
+void modules_load(bool of_vsock);
 /* The device that `serial:NAME` or `index:N` means, NULL when there is none within the time. */
 const char *disk_find(const char *name, int wait_ms);
 /* Where below /run it is mounted; one device is mounted once. */
@@ -88,6 +91,7 @@ void verity_check(void);
 
 /* ---- main.c: the loop, edge-triggered. A port may be ready until whoever uses it meets EAGAIN. */
 struct port { int fd; bool readable, writable; }; /* fd -1: none */
+void loop_open(void);
 void port_open(struct port *port, int fd);
 void port_close(struct port *port);
 void loop_wait(int timeout_ms);
@@ -139,12 +143,12 @@ void setup_take(const uint8_t *bytes, size_t size);
 extern bool root_composed;
 extern char root_changes[64]; /* where the workspace's are; empty for none */
 void root_make(const struct record *record);
-void root_compose(const struct record *record);
+void root_compose(void);
 void root_mount(const struct record *record);
 /* What `path` means to somebody whose root is `root`: a descriptor, or -1 with errno. */
 int open_within(const char *root, const char *path, int flags);
 
-/* ---- workload.c, keeper.c, changes.c */
+/* ---- workload.c, keeper.c, rehearsal.c, changes.c */
 extern struct workload {
 	const char *arguments[4097], *environment[4097], *directory;
 	size_t argument_count, environment_count, filter_size;
@@ -157,13 +161,16 @@ extern struct workload {
 } workload;
 extern enum workload_state { NOT_YET, RUNNING, ENDED, REPORTED } workload_state;
 void workload_start(void);
+/* Ends all of it that lives, and forgets its control group. */
+void workload_remove(void);
 void workload_signal(int number);
 void workload_resize(uint16_t rows, uint16_t columns);
 void workload_frame(const struct frame *frame);
 bool workload_pump(void);
 struct keeper_report { int status; char failure[256]; };
-/* `streams` become the workload's own; `group` is its control group's list of processes. */
-__attribute__((noreturn)) void keeper_run(int control, int report, const int streams[3], int group);
+/* `streams` become the workload's own. */
+__attribute__((noreturn)) void keeper_run(int control, int report, const int streams[3]);
+void rehearse(void);
 void changes_start(void);
 void changes_frame(const struct frame *frame);
 bool changes_pump(void);

@@ -102,11 +102,8 @@ static void filter_calls(void)
 __attribute__((noreturn)) static void become_workload(void)
 {
 	struct rlimit files = { workload.limits.nofile, workload.limits.nofile }, none = { 0, 0 };
-	sigset_t nothing;
-	sigemptyset(&nothing);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGCHLD, SIG_DFL);
-	sigprocmask(SIG_SETMASK, &nothing, NULL);
 	if (setsid() < 0 || (workload.has_terminal && ioctl(0, TIOCSCTTY, 0) < 0)) give_up("a session could not be started: %m");
 	write_text("/proc/self/oom_score_adj", "1000");
 	if (setrlimit(RLIMIT_CORE, &none) < 0 || (files.rlim_cur > 0 && setrlimit(RLIMIT_NOFILE, &files) < 0)) give_up("a limit: %m");
@@ -133,9 +130,12 @@ static void on_child(int number)
 static int keep(pid_t program, int control)
 {
 	struct pollfd poller = { .fd = control, .events = POLLIN };
-	sigset_t all_but_child;
+	sigset_t all, all_but_child;
+	sigfillset(&all);
 	sigfillset(&all_but_child);
 	sigdelset(&all_but_child, SIGCHLD);
+	/* A child that ends between the look at it and the wait ends the wait. */
+	sigprocmask(SIG_SETMASK, &all, NULL);
 	for (int status;;) {
 		uint8_t number;
 		for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
@@ -144,12 +144,12 @@ static int keep(pid_t program, int control)
 	}
 }
 
-void keeper_run(int control, int report, const int streams[3], int group)
+void keeper_run(int control, int report, const int streams[3])
 {
 	int placed[3];
 	report_fd = fcntl(report, F_DUPFD_CLOEXEC, OWN_FDS);
 	control = fcntl(control, F_DUPFD_CLOEXEC, report_fd + 1);
-	bool done = write(group, "0", 1) == 1 && write_text("/proc/self/oom_score_adj", "-1000");
+	bool done = write_text("/proc/self/oom_score_adj", "-1000");
 	for (int i = 0; i < 3; i++) placed[i] = fcntl(streams[i], F_DUPFD_CLOEXEC, OWN_FDS);
 	for (int i = 0; i < 3; i++) done = done && dup2(placed[i], i) == i;
 	/* Everything else of the machine's is let go of. */

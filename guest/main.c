@@ -8,6 +8,11 @@
 enum { TICK_MS = 500 };
 static int events_fd = -1;
 
+void loop_open(void)
+{
+	events_fd = epoll_create1(EPOLL_CLOEXEC);
+}
+
 void port_open(struct port *port, int fd)
 {
 	/* Edges alone never spin on a descriptor that waits for credit, and cost no call when that changes. */
@@ -45,12 +50,15 @@ int main(void)
 {
 	if (getpid() != 1) return dprintf(2, "vouch-guest is the first process of a virtual machine; people do not start it\n"), 64;
 	signal(SIGPIPE, SIG_IGN);
-	events_fd = epoll_create1(EPOLL_CLOEXEC);
+	loop_open();
 	boot();
 	struct listeners listeners = network_open();
 	connections_listen(listeners.tcp);
 	resolve_open(listeners.dns, listeners.refused);
-	if (!channel_wait(0)) say("waiting");
+	if (!channel_wait(0)) {
+		rehearse();
+		say("waiting");
+	}
 	channel_wait(-1);
 	session_start();
 	for (bool more = true;;) {

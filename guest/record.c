@@ -1,16 +1,14 @@
 /* Setup records: what each kind holds, and which values it may have. */
 #include "guest.h"
-#include <arpa/inet.h>
 
 /*
  * One letter for each field in turn. Numbers: 1 a flag byte, 2 u16, 4 u32, m a mode (u32), 8 u64. Texts: p an absolute
- * path, n one that is not empty, t any, D a device, d a device or none, F a file system, G one or none. Last of all: l a
- * list of texts, b bytes.
+ * path, n one that is not empty, t any, D a device, d a device or none, F a file system. Last of all: l a list of texts, b bytes.
  */
 static const char *const layouts[128] = {
-	['d'] = "mp", ['f'] = "mpb", ['l'] = "pn", ['r'] = "1d", ['t'] = "m8p", ['p'] = "", ['y'] = "", ['k'] = "pDF",
-	['w'] = "1pdGdl", ['b'] = "pp", ['v'] = "1pn", ['n'] = "l", ['h'] = "n", ['u'] = "44", ['c'] = "p", ['e'] = "n",
-	['a'] = "t", ['m'] = "t", ['s'] = "b", ['T'] = "22", ['x'] = "",
+	['d'] = "mp", ['f'] = "mpb", ['l'] = "pn", ['r'] = "", ['t'] = "m8p", ['p'] = "", ['y'] = "", ['k'] = "pDF",
+	['w'] = "1pDFdl", ['b'] = "pp", ['n'] = "b", ['h'] = "n", ['u'] = "44", ['c'] = "p", ['e'] = "n",
+	['a'] = "t", ['m'] = "8888", ['s'] = "b", ['T'] = "22", ['x'] = "",
 };
 
 /* Absolute, with no empty part, `.` or `..`: what it names does not depend on how it is walked. */
@@ -37,7 +35,6 @@ static bool text_fits(char field, const char *text)
 		return (sscanf(text, "index:%1[0-9]%n", name, &end) == 1 || sscanf(text, "serial:%20[a-z0-9-]%n", name, &end) == 1) &&
 		       text[end] == 0;
 	case 'F': return strcmp(text, "erofs") == 0 || strcmp(text, "squashfs") == 0 || strcmp(text, "ext4") == 0;
-	case 'G': return text[0] == 0 || text_fits('F', text);
 	default: return true;
 	}
 }
@@ -89,31 +86,11 @@ const char *list_next(const struct record *record, const char *text)
 	return text < record->end && *text != 0 ? text : NULL;
 }
 
-/* Lines of NAME=NUMBER. */
-const char *limits_parse(const char *text, struct limits *limits)
+bool listener_read(const uint8_t *bytes, size_t size, struct sockaddr_in6 *address)
 {
-	char name[8], digits[19];
-	*limits = (struct limits){ 0 };
-	for (int end = 0; *text != 0; text += end + (text[end] == '\n'), end = 0) {
-		if (sscanf(text, "%7[a-z]=%18[0-9]%n", name, digits, &end) != 2 || (text[end] != 0 && text[end] != '\n'))
-			return "a limit that is not NAME=NUMBER";
-		uint64_t *value = strcmp(name, "pids") == 0 ? &limits->pids : strcmp(name, "memory") == 0 ? &limits->memory
-			: strcmp(name, "nofile") == 0 ? &limits->nofile : strcmp(name, "cpu") == 0 ? &limits->cpu : NULL;
-		if (value == NULL || *value != 0) return "a limit that is not known, or stands there twice";
-		if ((*value = strtoull(digits, NULL, 10)) == 0) return "a limit of nothing";
-	}
-	return NULL;
-}
-
-/* ADDRESS:PORT or [ADDRESS]:PORT, of the loopback. */
-bool listener_parse(const char *text, struct sockaddr_in6 *address)
-{
-	char host[60] = "::ffff:", port[6];
-	int end = 0;
-	bool four = sscanf(text, "%45[0-9.]:%5[0-9]%n", host + 7, port, &end) == 2;
-	if (!four && sscanf(text, "[%45[0-9a-f:.]]:%5[0-9]%n", host, port, &end) != 2) return false;
-	unsigned long number = strtoul(port, NULL, 10);
-	*address = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)number) };
-	if (text[end] != 0 || number == 0 || number > 65535 || inet_pton(AF_INET6, host, &address->sin6_addr) != 1) return false;
+	if (size < LISTENER_SIZE || get16(bytes) == 0) return false;
+	*address = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons(get16(bytes)) };
+	memcpy(&address->sin6_addr, bytes + 2, sizeof address->sin6_addr);
+	bool four = IN6_IS_ADDR_V4MAPPED(&address->sin6_addr);
 	return four ? address->sin6_addr.s6_addr[12] == 127 : IN6_IS_ADDR_LOOPBACK(&address->sin6_addr);
 }

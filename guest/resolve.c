@@ -4,7 +4,7 @@
  */
 #include "guest.h"
 
-enum { QUERIES = 64, QUESTION_SIZE = 4096, ANSWER_SIZE = 65535, ANSWER_MS = 10000, BATCH = 64, FLOWS = 256, REPORT_MS = 1000,
+enum { QUERIES = 64, QUESTION_SIZE = 4096, ANSWER_SIZE = 65535, ANSWER_MS = 10000, BATCH = 64, REPORTS = 256, REPORT_MS = 1000,
 	MANY = 255 };
 
 static struct query {
@@ -17,12 +17,11 @@ static struct query {
 } queries[QUERIES];
 static struct port resolver, refused;
 
-/* What went nowhere, as REFUSED-DATAGRAM has it. The last stands for all that came after the first 256. */
-static struct flow {
-	struct { uint8_t protocol, family; uint16_t port; uint32_t bytes; uint8_t address[16]; } report;
-	bool due;
-} flows[FLOWS + 1] = { [FLOWS] = { .report = { .protocol = MANY, .family = 4 } } };
-static size_t flow_count;
+/* As REFUSED-DATAGRAM has it. */
+struct report { uint8_t protocol, family; uint16_t port; uint32_t bytes; uint8_t address[16]; };
+/* In this second; what comes after the first of them is summed up, and one stands for it. */
+static size_t reports;
+static uint32_t unreported_bytes;
 static int64_t reported_ms;
 
 void resolve_open(int dns_fd, int refused_fd)
@@ -33,25 +32,27 @@ void resolve_open(int dns_fd, int refused_fd)
 
 static void refuse(bool four, const uint8_t *address, uint16_t port, size_t bytes)
 {
-	struct flow flow = { .report = { .protocol = IPPROTO_UDP, .family = four ? 4 : 6, .port = port } };
-	size_t i = 0;
-	memcpy(flow.report.address, address, four ? 4 : 16);
-	while (i < flow_count && (memcmp(&flows[i].report, &flow.report, 4) != 0 ||
-	                          memcmp(flows[i].report.address, flow.report.address, 16) != 0)) i++;
-	if (i == flow_count && flow_count < FLOWS) flows[flow_count++] = flow;
-	flows[i].report.bytes += (uint32_t)bytes;
-	flows[i].due = true;
+	struct report report = { IPPROTO_UDP, four ? 4 : 6, port, (uint32_t)bytes, { 0 } };
+	memcpy(report.address, address, four ? 4 : 16);
+	if (reports++ < REPORTS && channel_has_room()) channel_send(REFUSED_DATAGRAM, CONTROL, &report, sizeof report);
+	else unreported_bytes += report.bytes;
 }
 
 void resolve_report(void)
 {
+	struct report others = { MANY, 4, 0, unreported_bytes, { 0 } };
 	reported_ms = now_ms();
-	for (size_t i = 0; i <= FLOWS; i++) {
-		if (!flows[i].due || !channel_has_room()) continue;
-		channel_send(REFUSED_DATAGRAM, CONTROL, &flows[i].report, sizeof flows[i].report);
-		flows[i].report.bytes = 0;
-		flows[i].due = false;
-	}
+	reports = 0;
+	if (unreported_bytes == 0 || !channel_has_room()) return;
+	channel_send(REFUSED_DATAGRAM, CONTROL, &others, sizeof others);
+	unreported_bytes = 0;
+}
+
+/* What comes to this machine's own addresses left nothing: mostly it is our answers. */
+static bool is_own(bool four, const uint8_t *address)
+{
+	static const uint8_t own[2][16] = { { 10, 0, 2, 2 }, { 0xfd, 0, 0x76, 0x6f, [15] = 2 } };
+	return memcmp(address, own[!four], four ? 4 : 16) == 0;
 }
 
 /* A datagram that the kernel has refused; questions are carried, or refused where that is known. */
@@ -64,7 +65,7 @@ static bool take_refused(void)
 	ssize_t head = four ? (packet[0] & 15) * 4 : 40;
 	if (size < head + 8) return true;
 	uint16_t port = (uint16_t)(packet[head + 2] << 8 | packet[head + 3]);
-	if (port != 53) refuse(four, packet + (four ? 16 : 24), port, (size_t)(size - head - 8));
+	if (port != 53 && !is_own(four, packet + (four ? 16 : 24))) refuse(four, packet + (four ? 16 : 24), port, (size_t)(size - head - 8));
 	return true;
 }
 
@@ -86,8 +87,8 @@ static struct msghdr *prepare(struct letter *letter, struct sockaddr_in6 *client
 /* A question to another server is not ours to answer. */
 static bool is_resolver(const struct in6_addr *asked)
 {
-	static const uint8_t own[2][16] = { { [10] = 255, 255, 10, 0, 2, 1 }, { 0xfd, 0, 0x76, 0x6f, [15] = 1 } };
-	return memcmp(asked, own[0], 16) == 0 || memcmp(asked, own[1], 16) == 0;
+	static const uint8_t resolvers[2][16] = { { [10] = 255, 255, 10, 0, 2, 1 }, { 0xfd, 0, 0x76, 0x6f, [15] = 1 } };
+	return memcmp(asked, resolvers[0], 16) == 0 || memcmp(asked, resolvers[1], 16) == 0;
 }
 
 static bool take_question(void)

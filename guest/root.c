@@ -10,6 +10,7 @@
 
 #define SKELETON "/run/skeleton"
 #define NEED_SETUP(done, ...) NEED(done, FAILED_SETUP, __VA_ARGS__)
+#define FEATURES "redirect_dir=off,metacopy=off,index=off,xino=off"
 enum { KEPT = MS_NODEV | MS_NOSUID };
 
 bool root_composed;
@@ -73,26 +74,11 @@ void root_make(const struct record *record)
 	     record->kind == 'l' ? record->texts[1] : (const void *)record->bytes, record->size);
 }
 
-/* Options of an overlay: its layers below, and one above them, on a scratch disk or in memory; none for a NULL `use`. */
-static const char *layers(const char *lower, const char *use, const char *device, const struct stat *like)
-{
-	static const char features[] = "redirect_dir=off,metacopy=off,index=off,xino=off";
-	if (use == NULL) return text_of("lowerdir=%s,%s", lower, features);
-	const char *base = text_of("%s/%s", device[0] == 0 ? "/run" : disk_mount(device, "ext4", 0), use);
-	const char *upper = text_of("%s/upper", base), *work = text_of("%s/work", base);
-	NEED_SETUP(mkdir(base, 0700) == 0 && (device[0] != 0 || mount("upper", base, "tmpfs", KEPT, "mode=0700") == 0) &&
-	           mkdir(upper, 0755) == 0 && mkdir(work, 0700) == 0 && chown(upper, like->st_uid, like->st_gid) == 0 &&
-	           chmod(upper, like->st_mode & 07777) == 0, "an upper layer: %m");
-	return text_of("lowerdir=%s,upperdir=%s,workdir=%s,volatile,%s", lower, upper, work, features);
-}
-
 /* Record r. */
-void root_compose(const struct record *record)
+void root_compose(void)
 {
 	make_skeleton();
-	bool writable = record->numbers[0] == 1;
-	const char *options = layers(SKELETON ":/root", writable ? "root" : NULL, record->texts[0], &(struct stat){ .st_mode = 0755 });
-	NEED_SETUP(mkdir(NEW_ROOT, 0755) == 0 && mount("root", NEW_ROOT, "overlay", KEPT | (writable ? 0 : MS_RDONLY), options) == 0,
+	NEED_SETUP(mount("root", NEW_ROOT, "overlay", KEPT | MS_RDONLY, "lowerdir=" SKELETON ":/root," FEATURES) == 0,
 	           "the root could not be composed: %m");
 	root_composed = true;
 }
@@ -119,17 +105,19 @@ static void bind_within(const char *path, int from)
 	close(from);
 }
 
-/* Record w. */
+/* Record w: the disk as it is, or an overlay of it whose upper layer lies on the scratch disk. */
 static void mount_workspace(const struct record *record)
 {
-	const char *path = record->texts[0], *lower = "/run/nothing", *device = record->texts[3];
+	const char *path = record->texts[0], *lower = disk_mount(record->texts[1], record->texts[2], MS_RDONLY);
 	struct stat status;
-	NEED_SETUP(mkdir(lower, 0755) == 0 && chown(lower, workload.user, workload.group) == 0, "an empty workspace: %m");
-	if (record->texts[1][0] != 0) lower = disk_mount(record->texts[1], record->texts[2], MS_RDONLY);
 	if (record->numbers[0] == 0) return bind_within(path, open(lower, O_PATH | O_CLOEXEC));
-	NEED_SETUP(stat(lower, &status) == 0, "the workspace: %m");
-	mount_within(path, "workspace", "overlay", KEPT, layers(lower, "workspace", device, &status));
-	snprintf(root_changes, sizeof root_changes, "%s/workspace/upper", device[0] == 0 ? "/run" : disk_mount(device, "ext4", 0));
+	NEED_SETUP(record->texts[3][0] != 0, "there is no disk to write the workspace to");
+	const char *upper = text_of("%s/upper", disk_mount(record->texts[3], "ext4", 0)), *work = text_of("%s/../work", upper);
+	NEED_SETUP(stat(lower, &status) == 0 && mkdir(upper, 0755) == 0 && mkdir(work, 0700) == 0 &&
+	           chown(upper, status.st_uid, status.st_gid) == 0 && chmod(upper, status.st_mode & 07777) == 0, "the workspace: %m");
+	mount_within(path, "workspace", "overlay", KEPT,
+	             text_of("lowerdir=%s,upperdir=%s,workdir=%s,volatile," FEATURES, lower, upper, work));
+	snprintf(root_changes, sizeof root_changes, "%s", upper);
 	for (const char *name = record->list; name != NULL; name = list_next(record, name)) {
 		const char *entry = text_of("%s/%s", path, name);
 		NEED_SETUP(strchr(name, '/') == NULL && strlen(name) < 256, "a protected entry is more than a name");
@@ -162,7 +150,7 @@ static void mount_devices(void)
 	mount_within("/dev", NULL, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC, NULL);
 }
 
-/* Records t, k, w, b, v and y. */
+/* Records t, k, w, b and y. */
 void root_mount(const struct record *record)
 {
 	const char *path = record->texts[0], *second = record->texts[1];
@@ -174,7 +162,6 @@ void root_mount(const struct record *record)
 	case 'k': return bind_within(path, open(disk_mount(second, record->texts[2], MS_RDONLY), O_PATH | O_CLOEXEC));
 	case 'w': return mount_workspace(record);
 	case 'b': return bind_within(path, open_within(NEW_ROOT, second, O_PATH));
-	case 'v': return mount_within(path, second, "virtiofs", KEPT | (record->numbers[0] == 0 ? MS_RDONLY : 0), NULL);
 	case 'y': return mount_devices();
 	}
 }

@@ -31,10 +31,10 @@ static void keep_text(const char **list, size_t *count, const char *text)
 
 static void add_listeners(const struct record *record)
 {
-	for (const char *text = record->list; text != NULL; text = list_next(record, text)) {
+	for (size_t at = 0; at < record->size; at += LISTENER_SIZE) {
 		struct sockaddr_in6 address;
 		int on = 1, fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		NEED(listener_parse(text, &address), FAILED_SETUP, "%.60s is no address and port of the loopback", text);
+		NEED(listener_read(record->bytes + at, record->size - at, &address), FAILED_SETUP, "a listener that is not on the loopback");
 		NEED(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
 		     bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, BACKLOG) == 0, FAILED_SETUP,
 		     "a listener on the loopback could not be opened: %m");
@@ -52,13 +52,13 @@ static void set_user(const uint64_t ids[2])
 
 static void execute(const struct record *record)
 {
-	const char *text = record->texts[0], *wrong;
-	if (strchr("dflrtkwbvyx", record->kind) != NULL && (strchr("dflr", record->kind) != NULL) == root_composed)
+	const char *text = record->texts[0];
+	if (strchr("dflrtkwbyx", record->kind) != NULL && (strchr("dflr", record->kind) != NULL) == root_composed)
 		fail(FAILED_SETUP, "the record %c comes on the wrong side of r", record->kind);
 	switch (record->kind) {
 	case 'd': case 'f': case 'l': return root_make(record);
-	case 'r': return root_compose(record);
-	case 't': case 'k': case 'w': case 'b': case 'v': case 'y': return root_mount(record);
+	case 'r': return root_compose();
+	case 't': case 'k': case 'w': case 'b': case 'y': return root_mount(record);
 	case 'p': workload.wants_proc = true; break;
 	case 'n': return add_listeners(record);
 	case 'h': NEED(sethostname(text, strlen(text)) == 0, FAILED_SETUP, "the host name: %m"); break;
@@ -68,7 +68,7 @@ static void execute(const struct record *record)
 		NEED(strchr(text, '=') != NULL, FAILED_SETUP, "a variable without a value");
 		return keep_text(workload.environment, &workload.environment_count, text);
 	case 'a': return keep_text(workload.arguments, &workload.argument_count, text);
-	case 'm': NEED((wrong = limits_parse(text, &workload.limits)) == NULL, FAILED_SETUP, "%s", wrong); break;
+	case 'm': memcpy(&workload.limits, record->numbers, sizeof workload.limits); break;
 	case 's':
 		workload.filter = keep(record->bytes, record->size);
 		workload.filter_size = record->size;

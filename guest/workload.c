@@ -5,7 +5,6 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -17,7 +16,7 @@ enum { CARRY_REST_MS = 1000, PIPE_SIZE = 256 << 10, VERITY_MS = 1000 };
 
 struct workload workload = { .directory = "/" };
 enum workload_state workload_state;
-static struct port stdin_port = { .fd = -1 }, stdout_port = { .fd = -1 }, stderr_port = { .fd = -1 }, children = { .fd = -1 };
+static struct port stdin_port = { .fd = -1 }, stdout_port = { .fd = -1 }, stderr_port = { .fd = -1 }, keeper = { .fd = -1 };
 static struct inlet input = { .id = STDIN };
 static struct outlet output = { .id = STDOUT, .port = &stdout_port }, errors = { .id = STDERR, .port = &stderr_port };
 static int control_fd, report_fd;
@@ -39,7 +38,7 @@ static int open_group(const struct limits *limits)
 	set_limit("memory.max", limits->memory, text_of("%llu", (unsigned long long)limits->memory));
 	set_limit("memory.oom.group", limits->memory, "1");
 	set_limit("cpu.max", limits->cpu, text_of("%llu 100000", limits->cpu < 10 ? 1000 : (unsigned long long)limits->cpu * 100));
-	return open(GROUP "/cgroup.procs", O_WRONLY | O_CLOEXEC);
+	return open(GROUP, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 /* A number in one of the group's files, after `key`. */
@@ -79,8 +78,7 @@ static int make_terminal(void)
 
 void workload_start(void)
 {
-	int streams[3], control[2], report[2], group;
-	sigset_t child;
+	int streams[3], control[2], report[2], keeper_fd, group;
 	NEED(workload.argument_count > 0 && workload.user != 0, FAILED_SETUP, "there is no command, or no user to run it");
 	if (workload.has_terminal) streams[0] = streams[1] = streams[2] = make_terminal();
 	else {
@@ -89,20 +87,27 @@ void workload_start(void)
 		streams[2] = make_pipe(&stderr_port, false);
 	}
 	inlet_open(&input, STDIN, workload.has_terminal ? &stdout_port : &stdin_port, WINDOW);
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &child, NULL);
-	port_open(&children, signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK));
 	NEED((group = open_group(&workload.limits)) >= 0 && pipe2(control, O_CLOEXEC | O_NONBLOCK) == 0 &&
 	     pipe2(report, O_CLOEXEC | O_NONBLOCK) == 0, FAILED_INTERNAL, "the workload could not be prepared: %m");
-	long keeper = syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
-	if (keeper == 0) keeper_run(control[0], report[1], streams, group);
-	NEED(keeper > 0, FAILED_INTERNAL, "the keeper could not be started: %m");
+	/* Born in its group: to be moved there would take longer than to be born. */
+	struct clone_args how = { .flags = CLONE_NEWPID | CLONE_INTO_CGROUP | CLONE_PIDFD, .exit_signal = SIGCHLD,
+		                      .pidfd = (uintptr_t)&keeper_fd, .cgroup = (uint64_t)group };
+	long pid = syscall(SYS_clone3, &how, sizeof how);
+	if (pid == 0) keeper_run(control[0], report[1], streams);
+	NEED(pid > 0, FAILED_INTERNAL, "the keeper could not be started: %m");
 	const int theirs[] = { streams[0], streams[1], streams[2], control[0], report[1], group };
 	for (size_t i = 0; i < COUNT(theirs); i++) close(theirs[i]);
 	control_fd = control[1];
 	report_fd = report[0];
+	port_open(&keeper, keeper_fd);
 	workload_state = RUNNING;
+}
+
+void workload_remove(void)
+{
+	write_text(GROUP "/cgroup.kill", "1");
+	wait4(-1, NULL, 0, NULL);
+	NEED(rmdir(GROUP) == 0, FAILED_INTERNAL, "the control group stays: %m");
 }
 
 void workload_signal(int number)
@@ -157,8 +162,8 @@ bool workload_pump(void)
 {
 	int status;
 	if (workload_state == NOT_YET || workload_state == REPORTED) return false;
-	bool looks = workload_state == RUNNING && children.readable;
-	children.readable = false;
+	bool looks = workload_state == RUNNING && keeper.readable;
+	keeper.readable = false;
 	/* The keeper is the only child until then. */
 	if (looks && wait4(-1, &status, WNOHANG, &usage) > 0) {
 		workload_state = ENDED;

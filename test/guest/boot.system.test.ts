@@ -3,7 +3,7 @@ import test, { before, describe } from "node:test";
 import { type GuestImage, guestImage, missingFor } from "./guest-image.ts";
 import { finish, Machine } from "./machine.ts";
 import { hello, STREAM, TYPE, word } from "./peer.ts";
-import { record, setup, u16 } from "./records.ts";
+import { limits, record, setup, u16 } from "./records.ts";
 
 const skip = missingFor("amd64") ?? false;
 
@@ -85,9 +85,11 @@ describe("a guest in an emulated machine", { concurrency: 2, skip }, () => {
 
 	test("limits of processes, files and memory hold, and who met the last is told", async () => {
 		await using machine = await Machine.start(image);
-		const limits = record("m", "pids=12\nmemory=67108864\nnofile=33\ncpu=1000\n");
 		const script = "actor eat-processes; ulimit -n; exec actor eat-memory";
-		const { exit, output } = await finish(machine, { arguments: ["sh", "-c", script], mounts: [limits] });
+		const { exit, output } = await finish(machine, {
+			arguments: ["sh", "-c", script],
+			mounts: [limits(12, 64 << 20, 33, 1000)],
+		});
 		// The shell and the actor itself are two of twelve.
 		assert.equal(output, "processes 10\n33\n");
 		assert.deepEqual([exit.how, exit.code, exit.memoryLimitMet], ["signaled", 9, 1]);

@@ -20,7 +20,7 @@ const MODULES = [
 	"erofs",
 	"dm_verity",
 ];
-const MORE_MODULES = ["overlay", "vsock", "vmw_vsock_virtio_transport", "virtiofs"];
+const MORE_MODULES = ["overlay", "vsock", "vmw_vsock_virtio_transport"];
 
 /** Debian's kernel for virtual machines, from wherever this machine's packages come from. */
 export function guestKernel(architecture: GuestArchitecture, cache: string): GuestKernel {

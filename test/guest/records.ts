@@ -1,3 +1,5 @@
+import ipaddr from "ipaddr.js";
+
 /** Setup records, as bytes. Every text with its NUL, but where a test says otherwise. */
 export function record(kind: string, ...parts: readonly (Buffer | string)[]): Buffer {
 	const payload = Buffer.concat(parts.map((part) => (typeof part === "string" ? Buffer.from(`${part}\0`) : part)));
@@ -38,7 +40,6 @@ export interface Run {
 	readonly skeleton?: readonly Buffer[];
 	/** After it. */
 	readonly mounts?: readonly Buffer[];
-	readonly root?: "read-only" | "read-write";
 	readonly directory?: string;
 }
 
@@ -51,17 +52,28 @@ export function setup(run: Run): Buffer {
 		record("f", u32(0o444), "/etc/hostname", Buffer.from("vouch\n")),
 		record("f", u32(0o444), "/etc/resolv.conf", Buffer.from("nameserver 10.0.2.1\n")),
 		...(run.skeleton ?? []),
-		record("r", u8(run.root === "read-write" ? 1 : 0)),
+		record("r"),
 		record("t", u32(0o1777), u64(64 << 20), "/tmp"),
 		record("t", u32(0o755), u64(1 << 20), "/home/vouch"),
 		record("p"),
 		record("y"),
 		record("h", "vouch"),
-		record("n"),
 		...(run.mounts ?? []),
 		record("c", run.directory ?? "/"),
 		...environment.map(([name, value]) => record("e", `${name}=${value}`)),
 		...run.arguments.map((text) => record("a", text)),
 		record("x"),
 	]);
+}
+
+/** Zero stands for none. */
+export function limits(pids: number, memoryBytes: number, openFiles: number, millicores: number): Buffer {
+	return record("m", u64(pids), u64(memoryBytes), u64(openFiles), u64(millicores));
+}
+
+/** Of a loopback listener. */
+export function listenerAt(address: string, port: number): Buffer {
+	const parsed = ipaddr.parse(address);
+	const mapped = parsed instanceof ipaddr.IPv4 ? parsed.toIPv4MappedAddress() : parsed;
+	return Buffer.concat([u16(port), Buffer.from(mapped.toByteArray())]);
 }

@@ -40,7 +40,7 @@ const SETUPS: readonly Setup[] = [
 	[
 		"a disk that is not there",
 		/there is no disk serial:nothing/,
-		[record("d", u32(0o755), "/mnt"), record("r", u8(0)), record("k", "/mnt", "serial:nothing", "erofs")],
+		[record("d", u32(0o755), "/mnt"), record("r"), record("k", "/mnt", "serial:nothing", "erofs")],
 	],
 	[
 		"a folder of the skeleton through a link",

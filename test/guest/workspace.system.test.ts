@@ -84,7 +84,6 @@ describe("the workspace of a guest", { concurrency: 2, skip }, () => {
 		const run: Run = {
 			arguments: ["sh", "-c", SCRIPT],
 			mounts: [workspace("serial:vouch-scratch", "protected", ".hooks", "absent", "linked")],
-			root: "read-write",
 		};
 		const { exit, output, errors } = await finish(machine, run);
 		assert.equal(exit.code, 0, errors);
@@ -116,11 +115,8 @@ describe("the workspace of a guest", { concurrency: 2, skip }, () => {
 		}
 	});
 
-	test("without a scratch disk memory holds the changes, and a read-only workspace has none", async () => {
+	test("a read-only workspace has no changes", async () => {
 		const disks = [{ serial: "vouch-work", path: work, access: "read-only" as const }];
-		await using machine = await Machine.start(image, { disks });
-		await finish(machine, { arguments: ["sh", "-c", "rm /workspace/gone"], mounts: [workspace("")] });
-		assert.deepEqual(lines(await collect(machine.peer)), ["E  0", "X gone 0"]);
 		await using other = await Machine.start(image, { disks });
 		const readOnly = record("w", u8(0), "/workspace", "serial:vouch-work", "erofs", "");
 		const script = "cat /workspace/gone; rm /workspace/gone 2>&1";

@@ -1,3 +1,4 @@
+import ipaddr from "ipaddr.js";
 import { type Architecture, SYSCALL_TABLE, seccompProgram } from "../seccomp/index.ts";
 
 /** One thing that a guest does before the workload runs, in this order. Data only: it is part of the launch plan. */
@@ -6,7 +7,7 @@ export type SetupRecord =
 	| { readonly kind: "directory"; readonly path: string; readonly mode: string }
 	| { readonly kind: "file"; readonly path: string; readonly mode: string; readonly text: string }
 	| { readonly kind: "link"; readonly path: string; readonly to: string }
-	| { readonly kind: "root"; readonly access: "read-only" | "read-write" }
+	| { readonly kind: "root" }
 	| { readonly kind: "tmpfs"; readonly path: string; readonly mode: string; readonly sizeBytes: number }
 	| { readonly kind: "proc" }
 	| { readonly kind: "dev" }
@@ -15,9 +16,9 @@ export type SetupRecord =
 			readonly kind: "workspace";
 			readonly path: string;
 			readonly access: "read-only" | "read-write";
-			/** Read-only disk below; null for an empty one. */
-			readonly lower: { readonly device: DiskName; readonly fileSystem: string } | null;
-			/** Writable disk above; null for memory. */
+			/** Read-only disk below. */
+			readonly lower: { readonly device: DiskName; readonly fileSystem: string };
+			/** Disk that takes what is written; null for a read-only workspace. */
 			readonly scratch: DiskName | null;
 			readonly protected: readonly string[];
 	  }
@@ -37,8 +38,9 @@ export type SetupRecord =
 /** How a guest finds a disk: by the serial that the machine gave it, or by its place where disks have none. */
 export type DiskName = `serial:${string}` | `index:${number}`;
 
-/** cgroup version 2 in the guest: processes, bytes, millicores; `nofile` is an rlimit. */
-export type GuestLimit = "pids" | "memory" | "nofile" | "cpu";
+/** cgroup version 2 in the guest: processes, bytes, millicores; `nofile` is an rlimit. In the order of their record. */
+const GUEST_LIMITS = ["pids", "memory", "nofile", "cpu"] as const;
+export type GuestLimit = (typeof GUEST_LIMITS)[number];
 
 const MAX_RECORD_BYTES = 2 ** 20;
 
@@ -66,7 +68,7 @@ function partsOf(record: SetupRecord): readonly [letter: string, ...parts: Buffe
 		case "link":
 			return ["l", terminated(record.path), text(record.to)];
 		case "root":
-			return ["r", Buffer.from([record.access === "read-only" ? 0 : 1])];
+			return ["r"];
 		case "tmpfs":
 			return ["t", octal(record.mode), long(record.sizeBytes), text(record.path)];
 		case "proc":
@@ -80,7 +82,7 @@ function partsOf(record: SetupRecord): readonly [letter: string, ...parts: Buffe
 		case "bind":
 			return ["b", terminated(record.path), text(record.from)];
 		case "listeners":
-			return ["n", list(record.listeners.map(({ address, port }) => listener(address, port)))];
+			return ["n", ...record.listeners.flatMap(({ address, port }) => [short(port), mappedAddress(address)])];
 		case "hostname":
 			return ["h", text(record.name)];
 		case "user":
@@ -94,7 +96,7 @@ function partsOf(record: SetupRecord): readonly [letter: string, ...parts: Buffe
 		case "seccomp":
 			return ["s", Buffer.from(seccompProgram(SYSCALL_TABLE, record.architecture))];
 		case "limits":
-			return ["m", text(limitLines(record.limits))];
+			return ["m", ...GUEST_LIMITS.map((name) => long(record.limits[name] ?? 0))];
 		case "run":
 			return ["x"];
 	}
@@ -104,21 +106,16 @@ function workspaceParts(record: Extract<SetupRecord, { readonly kind: "workspace
 	return [
 		Buffer.from([record.access === "read-only" ? 0 : 1]),
 		terminated(record.path),
-		terminated(record.lower?.device ?? ""),
-		terminated(record.lower?.fileSystem ?? ""),
+		terminated(record.lower.device),
+		terminated(record.lower.fileSystem),
 		terminated(record.scratch ?? ""),
 		list(record.protected),
 	];
 }
 
-function limitLines(limits: Readonly<Partial<Record<GuestLimit, number>>>): string {
-	return Object.entries(limits)
-		.map(([name, value]) => `${name}=${value}\n`)
-		.join("");
-}
-
-function listener(address: string, port: number): string {
-	return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+function mappedAddress(text: string): Buffer {
+	const address = ipaddr.parse(text);
+	return Buffer.from((address instanceof ipaddr.IPv4 ? address.toIPv4MappedAddress() : address).toByteArray());
 }
 
 function list(words: readonly string[]): Buffer {
@@ -136,6 +133,12 @@ function text(value: string): Buffer {
 
 function octal(mode: string): Buffer {
 	return word(Number.parseInt(mode, 8));
+}
+
+function short(value: number): Buffer {
+	const bytes = Buffer.alloc(2);
+	bytes.writeUInt16LE(value);
+	return bytes;
 }
 
 function word(value: number): Buffer {

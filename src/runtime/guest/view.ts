@@ -34,7 +34,7 @@ export function guestSetup(request: PlanRequest, room: GuestRoom): readonly Setu
 	return [
 		{ kind: "user", userId: GUEST.userId, groupId: GUEST.groupId },
 		...skeleton(request, view),
-		{ kind: "root", access: "read-only" },
+		{ kind: "root" },
 		...mounts(request, view, disks),
 		{ kind: "dev" },
 		{ kind: "proc" },

@@ -69,6 +69,5 @@ export function modulesFor(format: RootfsFormat): readonly string[] {
 		"ext4",
 		"vsock",
 		"vmw_vsock_virtio_transport",
-		"virtiofs",
 	];
 }
