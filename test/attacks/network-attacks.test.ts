@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { isolatingDrivers } from "../conformance/isolating-drivers.ts";
+import { rootFor } from "../conformance/sandbox.ts";
 import { BATCHES } from "./network-batches.ts";
 import { type Arrivals, aimOf, type Batch, type NetworkAttack, type Refusal, type Seen } from "./network-case.ts";
 import { compileNetworkAttack } from "./network-sandbox.ts";
@@ -43,6 +44,8 @@ for (const { driver, skip } of await isolatingDrivers()) {
 	describe(`attacks on the network under ${driver.name}`, { skip: noWorld ?? skip }, () => {
 		let reports: ReadonlyMap<string, BatchReport> = new Map();
 		before(async () => {
+			// Its image comes from packages, and the world has no mirror.
+			await rootFor(driver);
 			reports = await runWorld(driver.name);
 		});
 		for (const batch of BATCHES) judgeBatch(batch, () => reportOf(reports, batch));
