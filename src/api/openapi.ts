@@ -111,14 +111,7 @@ function responsesOf(row: Operation): JsonSchema {
 		status,
 		{ description: row.summary, content: { [MEDIA_TYPES[row.answersAs]]: { schema: schemaOf(schema, "output") } } },
 	]);
-	const codes = [
-		...row.failures,
-		...ALWAYS,
-		...(row.callers.includes("anyone") ? [] : NEEDS_CREDENTIAL),
-		...(row.body === null ? [] : TAKES_BODY),
-		...(row.rate === null ? [] : (["rate-limited"] as const)),
-	];
-	const byStatus = Map.groupBy(new Set(codes), (code) => apiFailures.table[code].status);
+	const byStatus = Map.groupBy(failuresOf(row), (code) => apiFailures.table[code].status);
 	const bad = [...byStatus].map(([status, failures]) => [
 		String(status),
 		{
@@ -129,7 +122,19 @@ function responsesOf(row: Operation): JsonSchema {
 	return Object.fromEntries([...good, ...bad]);
 }
 
-function schemaOf(schema: z.ZodType, io: "input" | "output"): JsonSchema {
+/** What an operation may be refused with: its own failures, and those that its kind has. */
+export function failuresOf(row: Operation): readonly ApiFailure[] {
+	const codes = [
+		...row.failures,
+		...ALWAYS,
+		...(row.callers.includes("anyone") ? [] : NEEDS_CREDENTIAL),
+		...(row.body === null ? [] : TAKES_BODY),
+		...(row.rate === null ? [] : (["rate-limited"] as const)),
+	];
+	return [...new Set(codes)];
+}
+
+export function schemaOf(schema: z.ZodType, io: "input" | "output"): JsonSchema {
 	const {
 		$schema: _,
 		$defs: recursive,

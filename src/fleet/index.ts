@@ -9,7 +9,8 @@
  */
 // For who checks the journal: what an `audit` entry says of events.
 export { eventsDigest } from "./audit/journal-events.ts";
-export { DirectoryBlobs } from "./blobs/blob-store.ts";
+export { type BlobStore, DirectoryBlobs } from "./blobs/blob-store.ts";
+export { S3Blobs } from "./blobs/s3-blobs.ts";
 export { type ControlPlane, type ControlPlaneParts, createControlPlane } from "./control-plane.ts";
 export { CertificateAuthority } from "./enrollment/authority.ts";
 export { privateFile } from "./enrollment/private-file.ts";

@@ -8,6 +8,11 @@ const serverFlags: readonly Flag[] = [
 	{ name: "--store", value: "URL", summary: "sqlite:PATH or postgres://…; default a file in the data folder" },
 	{ name: "--data", value: "FOLDER", completes: "directory", summary: "keys, CA, journal and blobs" },
 	{
+		name: "--blobs",
+		value: "URL",
+		summary: "s3://BUCKET/PREFIX for diffs, receipts and attachments; default the data folder",
+	},
+	{
 		name: "--territory-auth",
 		value: "MODE",
 		choices: ["mtls", "header", "either"],

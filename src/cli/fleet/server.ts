@@ -7,7 +7,6 @@ import {
 	type ControlPlane,
 	createControlPlane,
 	DirectiveTokens,
-	DirectoryBlobs,
 	newSecret,
 	openStore,
 	privateFile,
@@ -19,6 +18,7 @@ import { fail } from "../failures.ts";
 import { privateDirectory } from "../node-keys.ts";
 import type { ServerSettings } from "../settings/server-settings.ts";
 import { programVersion } from "../version.ts";
+import { blobsOf } from "./blobs.ts";
 
 export interface RunningServer {
 	readonly url: string;
@@ -43,7 +43,7 @@ export async function startServer(settings: ServerSettings, ownDataDirectory: st
 			store,
 			services: {
 				tokens: new DirectiveTokens(Buffer.from(secret, "base64url")),
-				blobs: new DirectoryBlobs(join(directory, "blobs")),
+				blobs: blobsOf(settings, directory),
 				authority,
 				keys,
 				settings: {

@@ -41,6 +41,50 @@ export const serverSettings = {
 		standard: "",
 		reason: "empty is a folder of its own below Vouch's data: keys, CA, journal, blobs",
 	}),
+	blobs: setting({
+		key: "blobs.url",
+		flag: "--blobs",
+		environment: "VOUCH_SERVER_BLOBS",
+		schema: z
+			.string()
+			.regex(/^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[\w./-]*)?$/, "must be s3://BUCKET or s3://BUCKET/PREFIX")
+			.or(z.literal("")),
+		standard: "",
+		reason: "empty keeps diffs, receipts and attachments in the data folder; several control planes need s3://…",
+	}),
+	blobsEndpoint: setting({
+		key: "blobs.endpoint",
+		flag: null,
+		environment: "AWS_ENDPOINT_URL_S3",
+		schema: z.url({ protocol: /^https?$/ }).or(z.literal("")),
+		standard: "",
+		reason: "empty is Amazon's in the region; others that speak S3 have their own",
+	}),
+	blobsRegion: setting({
+		key: "blobs.region",
+		flag: null,
+		environment: "AWS_REGION",
+		schema: z.string().min(1).max(64),
+		standard: "us-east-1",
+		reason: "part of what a request is signed with",
+	}),
+	blobsAccessKeyId: setting({
+		key: "blobs.access_key_id",
+		flag: null,
+		environment: "AWS_ACCESS_KEY_ID",
+		schema: z.string().max(256),
+		standard: "",
+		reason: "needed with s3://…",
+	}),
+	blobsSecretAccessKey: setting({
+		key: "blobs.secret_access_key",
+		flag: null,
+		environment: "AWS_SECRET_ACCESS_KEY",
+		schema: z.string().max(256),
+		standard: "",
+		reason: "needed with s3://…; better a variable than a line of the file",
+		secret: "secret",
+	}),
 	territoryAuth: setting({
 		key: "territory_auth.mode",
 		flag: "--territory-auth",

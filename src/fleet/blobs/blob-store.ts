@@ -2,7 +2,8 @@ import { createHash, randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Readable } from "node:stream";
+import { pipeline, type Readable, Transform } from "node:stream";
+import { blobFailures } from "./failures.ts";
 
 /** Bytes named by their SHA-256, lower-case hex: diffs, attachments, receipts. What is put is durable when `put` returns. */
 export interface BlobStore {
@@ -14,6 +15,20 @@ export interface BlobStore {
 }
 
 const DIGEST = /^[0-9a-f]{64}$/;
+
+/** The same stream, which fails at its end when its bytes are not what the digest names: whoever reads it sees it cut off. */
+export function checked(source: Readable, digest: string, damaged: () => Error): Readable {
+	const hash = createHash("sha256");
+	const check = new Transform({
+		transform: (chunk: Buffer, _encoding, done) => {
+			hash.update(chunk);
+			done(null, chunk);
+		},
+		flush: (done) => done(hash.digest("hex") === digest ? null : damaged()),
+	});
+	pipeline(source, check, () => {});
+	return check;
+}
 
 export class DirectoryBlobs implements BlobStore {
 	readonly #directory: string;
@@ -48,18 +63,23 @@ export class DirectoryBlobs implements BlobStore {
 		const bytes = await readFile(this.#pathOf(digest)).catch(() => undefined);
 		if (bytes === undefined) return undefined;
 		const found = createHash("sha256").update(bytes).digest("hex");
-		if (found !== digest) throw new Error(`blob ${digest} was changed on disk`);
+		if (found !== digest) throw this.#damaged(digest);
 		return bytes;
 	}
 
 	async open(digest: string): Promise<{ stream: Readable; sizeBytes: number } | undefined> {
 		const path = this.#pathOf(digest);
 		const sizeBytes = await sizeOf(path);
-		return sizeBytes === undefined ? undefined : { stream: createReadStream(path), sizeBytes };
+		if (sizeBytes === undefined) return undefined;
+		return { stream: checked(createReadStream(path), digest, () => this.#damaged(digest)), sizeBytes };
 	}
 
 	async remove(digest: string): Promise<void> {
 		await rm(this.#pathOf(digest), { force: true });
+	}
+
+	#damaged(digest: string): Error {
+		return blobFailures.fail("blob-damaged", { digest, place: this.#directory });
 	}
 
 	#pathOf(digest: string): string {
