@@ -1,7 +1,9 @@
 import { type Digest, VouchError } from "../../core/index.ts";
+import { fail as refuse } from "../artifacts/rootfs/failures.ts";
 import { DEFAULT_SOURCE_LIMITS } from "../artifacts/rootfs/index.ts";
 import { folderFiles } from "../artifacts/rootfs/layout/files.ts";
 import { findOciImage } from "../artifacts/rootfs/layout/oci.ts";
+import { Refusal } from "../artifacts/rootfs/source.ts";
 import { fail } from "../failures.ts";
 import type { Platform } from "../schema.ts";
 
@@ -16,6 +18,9 @@ export function layoutManifest(path: string, tag: string | null, platform: Platf
 		throw fail("image-source-unreadable", { source: path, reason: "it names no manifest" });
 	} catch (error) {
 		if (error instanceof VouchError) throw error;
+		if (error instanceof Refusal) {
+			throw refuse("rootfs-refused", { source: path, entry: error.entry, reason: error.message }, error);
+		}
 		throw fail("image-source-unreadable", { source: path, reason: (error as Error).message }, error);
 	} finally {
 		for (const store of open) store.close();
