@@ -1,0 +1,202 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import { connect } from "../../src/api/index.ts";
+import { FrontDoor, type Going, processesWith, until } from "../system/front-door.ts";
+import { type Fleet, newFacility, ownerOf, seen, submitted } from "./people.ts";
+import { writeServerCertificate } from "./server-certificate.ts";
+
+describe("a control plane and a node, each a process, with client certificates", () => {
+	const door = new FrontDoor();
+	const folder = join(door.directory, "node");
+	let fleet: Fleet;
+	let node: Going;
+
+	const startNode = async (): Promise<void> => {
+		node = door.start(["agent", "--data", folder, "--health", "127.0.0.1:0"]);
+		await node.shows("the channel is up");
+	};
+
+	before(async () => {
+		const { certificate, key } = await writeServerCertificate(door.directory);
+		const server = door.start(["server", "--port", "0", "--tls-certificate", certificate, "--tls-key", key]);
+		const owner = await ownerOf(server);
+		setDefaultCACertificates([...getCACertificates("default"), readFileSync(certificate, "utf8")]);
+		fleet = connect(owner);
+		const { token } = await fleet.enrollmentTokens.create({ body: {} });
+		const enrolled = await door.run(
+			[
+				"agent",
+				"enroll",
+				"--server",
+				owner.server,
+				"--token",
+				"-",
+				"--ca",
+				certificate,
+				"--data",
+				folder,
+				"--name",
+				"node-1",
+			],
+			{ input: token },
+		);
+		assert.equal(enrolled.code, 0, enrolled.stderr);
+		await startNode();
+	});
+	after(() => door.close());
+
+	test("a second node in the same folder is refused, and a token works once", async () => {
+		const second = await door.run(["agent", "--data", folder]);
+		assert.match(second.stderr, /cli\.agent-running/);
+		const again = await door.run([
+			"agent",
+			"enroll",
+			"--server",
+			"http://127.0.0.1:1",
+			"--token",
+			"x",
+			"--data",
+			folder,
+		]);
+		assert.match(again.stderr, /cli\.agent-enrolled/);
+	});
+
+	test("killed with kill -9 in the middle: nothing is left running, and the directive ends once", async () => {
+		const mark = `sleep 8${process.pid}.25`;
+		const facility = await newFacility(fleet);
+		const once = await submitted(fleet, facility, { command: `${mark}` });
+		await until("it runs", () => processesWith(mark).length > 0, 20_000);
+		node.process.kill("SIGKILL");
+		await node.ended;
+		await until("all of it is gone", () => processesWith(mark).length === 0);
+		await startNode();
+		const lost = await seen(fleet, once);
+		assert.equal(lost.directive.state, "failed");
+		assert.equal(lost.directive.attempts, 1);
+		await until("private folders are gone", () => door.liveFolders().length === 0);
+		const { stdout } = await seen(fleet, await submitted(fleet, facility, { command: "echo free again" }));
+		assert.equal(stdout, "free again\n");
+	});
+
+	test("killed in the middle, what may be begun again is, and ends once", async () => {
+		const mark = `sleep 9${process.pid}.25`;
+		const command = `echo begun >> times; if [ $(wc -l < times) = 1 ]; then ${mark}; fi; cat times`;
+		const facility = await newFacility(fleet);
+		const id = await submitted(fleet, facility, { command, max_attempts: 2 });
+		await until("it runs", () => isWritten(join(folder, "facilities", facility, "times")), 20_000);
+		node.process.kill("SIGKILL");
+		await node.ended;
+		await startNode();
+		const { directive, stdout } = await seen(fleet, id);
+		assert.deepEqual([directive.state, directive.attempts, stdout], ["succeeded", 2, "begun\nbegun\n"]);
+	});
+
+	test("a decision of another control plane is refused, and nothing runs", async () => {
+		node.process.kill("SIGTERM");
+		assert.equal((await node.ended).code, 0);
+		const path = join(folder, "agent.yaml");
+		const settings = readFileSync(path, "utf8");
+		const other = Buffer.alloc(32, 7).toString("base64");
+		writeFileSync(path, settings.replace(/vouch-ed25519:\S+/, `vouch-ed25519:${other}`));
+		await startNode();
+		const { directive, stderr } = await seen(
+			fleet,
+			await submitted(fleet, await newFacility(fleet), { command: "echo no" }),
+		);
+		assert.deepEqual([directive.state, directive.exit_code], ["failed", 125]);
+		assert.match(stderr, /brings no decision that the control plane of this node has signed/);
+		writeFileSync(path, settings);
+		node.process.kill("SIGTERM");
+		await node.ended;
+		await startNode();
+	});
+
+	test("a repository is cloned through the gate, and what a directive changes in it is its diff", async (context) => {
+		const repositories = join(door.directory, "repositories");
+		const daemon = await gitDaemon(repositories);
+		context.after(() => daemon.child.kill());
+		const facility = await newFacility(fleet, `git://127.0.0.1:${daemon.port}/one.git`);
+		const id = await submitted(fleet, facility, { command: "cat README && echo more >> README" });
+		const { stdout, stderr, directive } = await seen(fleet, id);
+		assert.equal(stdout, "hello\n", stderr);
+		assert.match(stderr, /^\[prepare\] cloning git:\/\/127\.0\.0\.1:\d+\/one\.git\n/);
+		assert.equal(directive.has_diff, true);
+		const diff = Buffer.from(await fleet.directives.diff({ directive_id: id })).toString();
+		assert.match(diff, /^\+more$/m);
+		const wrong = await newFacility(fleet, `git://127.0.0.1:${daemon.port}/two.git`);
+		const failed = await seen(fleet, await submitted(fleet, wrong, { command: "echo never" }));
+		assert.deepEqual([failed.directive.state, failed.stdout], ["failed", ""]);
+		assert.match(failed.stderr, /\[prepare\] failed/);
+	});
+});
+
+function isWritten(path: string): boolean {
+	return existsSync(path) && readFileSync(path).length > 0;
+}
+
+interface Daemon {
+	readonly child: ChildProcess;
+	readonly port: number;
+}
+
+/** Serves a repository of one commit on loopback. */
+async function gitDaemon(repositories: string): Promise<Daemon> {
+	const bare = join(repositories, "one.git");
+	const work = join(repositories, "work");
+	mkdirSync(work, { recursive: true });
+	const git = (directory: string, ...args: string[]) =>
+		execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@example.com", "-C", directory, ...args], {
+			stdio: "pipe",
+		});
+	git(work, "init", "-q", "-b", "main");
+	writeFileSync(join(work, "README"), "hello\n");
+	git(work, "add", "README");
+	git(work, "commit", "-q", "-m", "first");
+	git(repositories, "clone", "-q", "--bare", work, bare);
+	const port = await freePort();
+	const child = spawn(
+		"git",
+		[
+			"daemon",
+			"--export-all",
+			"--reuseaddr",
+			"--listen=127.0.0.1",
+			`--port=${port}`,
+			`--base-path=${repositories}`,
+			repositories,
+		],
+		{
+			stdio: "ignore",
+		},
+	);
+	assert.ok(existsSync(bare));
+	await listens(port);
+	return { child, port };
+}
+
+async function freePort(): Promise<number> {
+	const server = createServer();
+	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+	const { port } = server.address() as AddressInfo;
+	await new Promise((resolve) => server.close(resolve));
+	return port;
+}
+
+async function listens(port: number): Promise<void> {
+	const { connect: dial } = await import("node:net");
+	for (let attempt = 0; attempt < 200; attempt++) {
+		const isOpen = await new Promise<boolean>((resolve) => {
+			const socket = dial(port, "127.0.0.1", () => resolve(true));
+			socket.on("error", () => resolve(false));
+			socket.on("connect", () => socket.destroy());
+		});
+		if (isOpen) return;
+		await new Promise((resolve) => setTimeout(resolve, 50));
+	}
+	assert.fail("git daemon does not listen");
+}
