@@ -9,6 +9,7 @@ import { forTerritory, readReport, storeReport } from "../commands/node-handlers
 import { type CommandState, isEnded } from "../commands/states.ts";
 import { noteEvent } from "../domain-events.ts";
 import type { Authentication } from "../http/authenticate.ts";
+import { clientCertificateOf } from "../http/client-certificate.ts";
 import { storable } from "../http/storable.ts";
 import type { Services } from "../services.ts";
 import type { Store } from "../store/store.ts";
@@ -136,7 +137,7 @@ export class Cable {
 		const { searchParams } = new URL(request.url ?? "/", "http://localhost");
 		const asked = searchParams.get("territory_id");
 		const headers = asked === null ? request.headers : { "x-nexus-territory-id": asked, ...request.headers };
-		const shown = { headers, clientCertificate: null, what: "Connecting by WebSocket" };
+		const shown = { headers, clientCertificate: clientCertificateOf(request.socket), what: "Connecting by WebSocket" };
 		return this.#parts.authentication.territory(shown).catch(() => undefined);
 	}
 
