@@ -48,12 +48,32 @@ export const failures = defineFailures({
 		sentence:
 			"Saving a machine of image {image} asleep: {reason}. Runs of it boot as before; `vouch doctor` checks this machine.",
 	},
+	"pool-exists": {
+		audience: "caller",
+		retry: "never",
+		status: 409,
+		sentence:
+			"Keeping machines ready at {socket}: another process keeps the same ones, or the place can't be listened at. Use that one, or end it.",
+	},
+	"pool-gone": {
+		audience: "operator",
+		retry: "safe",
+		status: 503,
+		sentence:
+			"Taking a machine from the pool at {socket}: the process that keeps it ended. Run it again: it boots one itself.",
+	},
 	"image-needed": {
 		audience: "caller",
 		retry: "never",
 		status: 422,
 		sentence:
 			"{driver} boots an image with a kernel of its own, and this run has none: name one with --image, or build one, as with `vouch image build debian:bookworm --name base`.",
+	},
+	"secrets-not-taken": {
+		audience: "caller",
+		retry: "never",
+		status: 422,
+		sentence: "{driver} can't give a workload secrets as files in memory. Ask for bwrap or container.",
 	},
 	"root-not-taken": {
 		audience: "caller",

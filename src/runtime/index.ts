@@ -12,7 +12,14 @@ export * from "./conduct/index.ts";
 export type * from "./driver.ts";
 export { type FakeScript, fakeDriver } from "./drivers/fake/index.ts";
 export type { QemuPlan } from "./drivers/qemu/index.ts";
-export { type Warmed, type WarmRequest, warmImage } from "./drivers/qemu/index.ts";
+export {
+	openPool,
+	type PoolRequest,
+	type Warmed,
+	type WarmPool,
+	type WarmRequest,
+	warmImage,
+} from "./drivers/qemu/index.ts";
 export { failures as runtimeFailures } from "./failures.ts";
 export { chooseDriver, drivers, isolatingDrivers, machineDrivers } from "./known-drivers.ts";
 export { findRoot, prepareRoot, type RootChoice, type RootOptions } from "./roots/index.ts";

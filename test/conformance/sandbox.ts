@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { newId, type RunId } from "../../src/core/index.ts";
 import { type Ending, realHost } from "../../src/host/index.ts";
-import type { Driver, LaunchPlan, PlanRequest, Run } from "../../src/runtime/index.ts";
+import type { Driver, LaunchPlan, PlanRequest, ProbeContext, Run } from "../../src/runtime/index.ts";
 import { type Limits, NO_LIMITS } from "../../src/runtime/schema.ts";
 import { CACHE, TEST_CONTEXT } from "./context.ts";
 
@@ -22,6 +22,9 @@ export interface Trial {
 	/** Unread: nobody takes what the command writes until it has ended. */
 	readonly output?: "kept" | "unread";
 	readonly root?: PlanRequest["root"];
+	readonly machine?: PlanRequest["machine"];
+	/** Instead of the tests' own, where templates and pools are found. */
+	readonly cacheDirectory?: string;
 	/** Called once it runs; the trial goes on when it returns. */
 	readonly during?: (run: Run, plan: LaunchPlan, runDirectory: string) => Promise<void>;
 }
@@ -63,7 +66,7 @@ export async function tryOut(driver: Driver, trial: Trial): Promise<TrialResult>
 	try {
 		const root = trial.root ?? (await rootFor(driver));
 		const request = requestOf({ ...trial, root }, runId, runDirectory);
-		const planned = driver.plan(request, await driver.probe(host, TEST_CONTEXT));
+		const planned = driver.plan(request, await driver.probe(host, contextOf(trial)));
 		if (planned.kind === "unmet") throw new Error(planned.reasons.map(({ sentence }) => sentence).join(" "));
 		const run = await driver.start(planned.plan, { environment: trial.environment ?? {} }, host);
 		const deadline = setTimeout(() => run.kill(), DEADLINE_MS);
@@ -111,12 +114,16 @@ export function requestOf(trial: Trial, runId: RunId, runDirectory: string): Pla
 		root,
 		gateSocket: join(runDirectory, "gate.sock"),
 		loopbackListeners: [],
-		cacheDirectory: CACHE,
+		cacheDirectory: trial.cacheDirectory ?? CACHE,
 		acceptNoIsolation: "accepted",
 		emulation: "accepted",
-		machine: null,
+		machine: trial.machine ?? null,
 		exposedFiles: (trial.exposed ?? []).filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile()),
 	};
+}
+
+function contextOf({ cacheDirectory }: Trial): ProbeContext {
+	return cacheDirectory === undefined ? TEST_CONTEXT : { ...TEST_CONTEXT, cacheDirectory };
 }
 
 async function closedGate(path: string): Promise<Server> {

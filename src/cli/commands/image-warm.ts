@@ -1,7 +1,8 @@
 import { formatBytes, parseByteSize } from "../../core/index.ts";
-import { warmImage } from "../../runtime/index.ts";
+import { openPool, type WarmRequest, warmImage } from "../../runtime/index.ts";
 import type { Action, FlagValues } from "../command.ts";
 import { fail } from "../failures.ts";
+import { longWork } from "../image/long-work.ts";
 import { findImage, imageParts } from "../image/parts.ts";
 import { realParts } from "../run/parts.ts";
 import { printJson } from "../screen.ts";
@@ -9,13 +10,16 @@ import { printJson } from "../screen.ts";
 export const imageWarmAction: Action = async ({ operands: [text = ""], flags }) => {
 	const parts = realParts();
 	const image = { kind: "image", ...(await findImage(imageParts(), text)) } as const;
-	const warmed = await warmImage({
+	const request: WarmRequest = {
 		host: parts.host,
 		cacheDirectory: parts.directories.cache,
 		image,
 		limits: { memoryMiB: memoryOf(flags), cpuMillicores: cpusOf(flags) },
-		machine: (flags.text("--machine") as "microvm" | "q35" | undefined) ?? null,
-	});
+		machine: (flags.text("--machine") as WarmRequest["machine"] | undefined) ?? null,
+	};
+	const count = keptOf(flags);
+	if (count !== null) return keep(text, request, count);
+	const warmed = await warmImage(request);
 	if (flags.has("--json")) printJson(warmed);
 	else {
 		const { template, made, memoryMiB } = warmed;
@@ -26,6 +30,28 @@ export const imageWarmAction: Action = async ({ operands: [text = ""], flags }) 
 	}
 	return 0;
 };
+
+/** Until it is told to end: those machines that runs have taken are waited for. */
+function keep(name: string, request: WarmRequest, size: number): Promise<number> {
+	return longWork("quiet", async (signal) => {
+		const onFailure = (reason: string): void => {
+			process.stderr.write(`vouch: a machine did not come up: ${reason}\n`);
+		};
+		await using pool = await openPool({ ...request, size, onFailure });
+		void pool
+			.filled()
+			.then(() => process.stderr.write(`vouch: ${size} machines of ${name} wait, ${pool.memoryMiB} MiB each\n`));
+		await new Promise((resolve) => signal.addEventListener("abort", resolve));
+		return 0;
+	});
+}
+
+function keptOf(flags: FlagValues): number | null {
+	const text = flags.text("--keep");
+	if (text === undefined) return null;
+	if (/^[1-9]\d?$/.test(text) && Number(text) <= 64) return Number(text);
+	throw fail("cli.usage", { problem: `--keep ${text}: write a number of machines from 1 to 64.` });
+}
 
 function memoryOf(flags: FlagValues): number | null {
 	const text = flags.text("--memory");

@@ -254,12 +254,15 @@ test("making a disk can be stopped, and leaves no file", async () => {
 
 test("a scratch disk is an empty ext4 of that size, mostly holes", async () => {
 	const [one, other] = [join(home, "one.ext4"), join(home, "other.ext4")];
-	for (const path of [one, other]) await scratchDisk({ path, sizeBytes: 512 * 2 ** 20, host: realHost() });
+	for (const path of [one, other])
+		await scratchDisk({ path, sizeBytes: 512 * 2 ** 20, place: "new", host: realHost() });
 	assert.equal(statSync(one).size, 512 * 2 ** 20);
 	assert.ok(statSync(one).blocks * 512 < 2 ** 20);
 	execFileSync("fsck.ext4", ["-n", "-f", one], { stdio: "pipe" });
-	await assert.rejects(scratchDisk({ path: one, sizeBytes: 2 ** 20, host: realHost() }), { code: "disk-not-written" });
-	await assert.rejects(scratchDisk({ path: join(home, "tiny"), sizeBytes: 4096, host: realHost() }), {
+	await assert.rejects(scratchDisk({ path: one, sizeBytes: 2 ** 20, place: "new", host: realHost() }), {
+		code: "disk-not-written",
+	});
+	await assert.rejects(scratchDisk({ path: join(home, "tiny"), sizeBytes: 4096, place: "new", host: realHost() }), {
 		code: "disk-not-written",
 	});
 	assert.ok(!existsSync(join(home, "tiny")));

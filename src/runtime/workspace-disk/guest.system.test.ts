@@ -53,7 +53,7 @@ test("a workspace goes into a real guest on its disk, and what the guest changed
 			virtualSizeBytes: 2 ** 30,
 		});
 		assert.deepEqual(problems, []);
-		await scratchDisk({ path: scratch, sizeBytes: 256 * 2 ** 20, host: realHost() });
+		await scratchDisk({ path: scratch, sizeBytes: 256 * 2 ** 20, place: "new", host: realHost() });
 		await using machine = await Machine.start(guestImage("amd64"), {
 			disks: [
 				{ serial: "vouch-work", path: work, access: "read-only" },

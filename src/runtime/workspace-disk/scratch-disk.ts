@@ -1,11 +1,12 @@
-import { closeSync, ftruncateSync, openSync, rmSync } from "node:fs";
+import { closeSync, constants, ftruncateSync, openSync, rmSync } from "node:fs";
 import type { Host } from "../../host/index.ts";
 import { fail } from "./failures.ts";
 import { messageOf, SAFE_CREATE } from "./open-folder.ts";
 
 export interface ScratchRequest {
-	/** The file to make; it must not exist. */
+	/** The file to make, which must not exist, or one that is there: it stays the same file, and loses what was in it. */
 	readonly path: string;
+	readonly place: "new" | "there";
 	readonly sizeBytes: number;
 	readonly host: Host;
 }
@@ -24,13 +25,14 @@ const OPTIONS = [
 ];
 
 /** An empty ext4 of that size, mostly holes. Throws VouchError `disk-not-written`, and then leaves no file. */
-export async function scratchDisk({ path, sizeBytes, host }: ScratchRequest): Promise<void> {
+export async function scratchDisk({ path, sizeBytes, place, host }: ScratchRequest): Promise<void> {
 	const refuse = (cause: string, error?: unknown) => fail("disk-not-written", { path, cause }, error);
 	const program = await host.findProgram("mkfs.ext4");
 	if (program === undefined) throw refuse("mkfs.ext4 is not installed (package e2fsprogs)");
 	try {
-		const fd = openSync(path, SAFE_CREATE, 0o600);
+		const fd = openSync(path, place === "new" ? SAFE_CREATE : constants.O_WRONLY | constants.O_NOFOLLOW, 0o600);
 		try {
+			ftruncateSync(fd, 0);
 			ftruncateSync(fd, sizeBytes);
 		} finally {
 			closeSync(fd);

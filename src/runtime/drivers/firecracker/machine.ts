@@ -56,7 +56,7 @@ async function putFile(plan: FirecrackerPlan, { path, content }: JailFile, host:
 			return built;
 		}
 		case "scratch":
-			await scratchDisk({ path: onHost, sizeBytes: content.sizeBytes, host });
+			await scratchDisk({ path: onHost, sizeBytes: content.sizeBytes, place: "new", host });
 			giveFile(jail, path);
 			return null;
 	}

@@ -19,9 +19,12 @@ export interface BareRequest {
 	readonly image: ImageRoot;
 	readonly machine: Machine;
 	readonly channel: ChannelEnd;
+	readonly controlGroups: SupervisionSpec["controlGroups"];
 }
 
 export interface BareMachine {
+	/** Its own: its disks are there, by their roles. */
+	readonly folder: string;
 	/** Where sockets of `PLACE.sockets` are on this machine. */
 	readonly sockets: string;
 	start(): Promise<Booted>;
@@ -41,6 +44,7 @@ export async function withBareMachine<Result>(
 		const sockets = join(scratch.directory, "sockets");
 		const disks = await blankDisks(scratch.directory, request.image);
 		return await use({
+			folder: scratch.directory,
 			sockets,
 			start: async () => {
 				booted = await startMachine(supervisionOf(request, { emulator, confinement, disks, sockets }), request.host);
@@ -83,12 +87,12 @@ interface Parts {
 }
 
 function supervisionOf(
-	{ machine, facts, image, channel }: BareRequest,
+	{ machine, facts, image, channel, controlGroups }: BareRequest,
 	{ emulator, confinement, disks, sockets }: Parts,
 ): Omit<SupervisionSpec, "environment" | "descriptors"> {
 	return {
 		wrapper: [],
-		controlGroups: [],
+		controlGroups,
 		resourceLimits: [{ name: "CORE", value: 0 }],
 		privateMounts: null,
 		network: null,

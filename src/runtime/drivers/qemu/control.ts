@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { z } from "zod";
+import { PLACE } from "./machine.ts";
 
 const messageSchema = z.looseObject({
 	return: z.unknown().optional(),
@@ -22,6 +23,12 @@ export class MachineControl {
 		await control.#lines.next();
 		await control.say("qmp_capabilities");
 		return control;
+	}
+
+	/** QEMU connects the guest's channel to whoever listens at PLACE.channel. */
+	async connectChannel(): Promise<void> {
+		const addr = { type: "unix", data: { path: PLACE.channel } };
+		await this.say("chardev-change", { id: "channel", backend: { type: "socket", data: { addr, server: false } } });
 	}
 
 	/** Throws Error with QEMU's own words. */

@@ -51,8 +51,8 @@ export function plannedDisks(request: PlanRequest, root: ImageRoot, size: Machin
 
 /** As the guest is told of those that hold something. */
 export function diskNames(disks: readonly PlannedDisk[]): GuestDisks {
-	const name = (role: DiskRole) =>
-		disks.find((disk) => disk.role === role)?.content.kind === "empty" ? null : (`serial:vouch-${role}` as const);
+	const holds = (role: DiskRole): boolean => disks.some((disk) => disk.role === role && disk.content.kind !== "empty");
+	const name = (role: DiskRole) => (holds(role) ? (`serial:vouch-${role}` as const) : null);
 	return { files: name("files"), work: name("work"), scratch: name("scratch") };
 }
 

@@ -4,6 +4,7 @@ import type { LimitFacts } from "../../limits/index.ts";
 import type { Programs } from "../../programs.ts";
 import type { Architecture } from "../../seccomp/index.ts";
 import type { Confinement } from "./confinement.ts";
+import type { PoolPlace } from "./pools.ts";
 import type { Template } from "./templates.ts";
 
 /** One QEMU program: it makes machines of one platform. */
@@ -33,6 +34,7 @@ export interface QemuFacts {
 	readonly architecture: Architecture | null;
 	readonly limits: LimitFacts;
 	readonly templates: readonly Template[];
+	readonly pools: readonly PoolPlace[];
 }
 
 /** Whether guests run on this machine's processor itself. */

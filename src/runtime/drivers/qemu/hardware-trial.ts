@@ -27,7 +27,7 @@ export function tryHardware(
 	image: ImageRoot,
 ): Promise<TrialOutcome> {
 	const { machine } = machineFor(image, { machine: null, workload: { limits: NO_LIMITS } }, facts);
-	const request = { host, cacheDirectory, facts, image, machine, channel: "connected" } as const;
+	const request = { host, cacheDirectory, facts, image, machine, channel: "connected", controlGroups: [] } as const;
 	return withBareMachine(request, async ({ sockets, start }) => {
 		await using place = await openMeetingPlace(join(sockets, "channel"));
 		const { supervised, said } = await start();

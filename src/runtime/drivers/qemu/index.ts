@@ -10,16 +10,23 @@
 import type { Driver } from "../../driver.ts";
 import type { QemuFacts } from "./facts.ts";
 import { planQemu, type QemuPlan } from "./plan.ts";
+import type { PoolRequest, WarmPool } from "./pool.ts";
 import { explainQemu } from "./problems.ts";
 import type { Warmed, WarmRequest } from "./warm.ts";
 
 export type { QemuPlan } from "./plan.ts";
+export type { PoolRequest, WarmPool } from "./pool.ts";
 export type { Warmed, WarmRequest } from "./warm.ts";
 
 // Loaded when a machine is wanted: most runs want none, and should not wait for its parts.
 export async function warmImage(request: WarmRequest): Promise<Warmed> {
 	const { warmImage: warm } = await import("./warm.ts");
 	return warm(request);
+}
+
+export async function openPool(request: PoolRequest): Promise<WarmPool> {
+	const { openPool: open } = await import("./pool.ts");
+	return open(request);
 }
 
 /** A virtual machine by QEMU. */

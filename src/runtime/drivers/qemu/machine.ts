@@ -58,8 +58,13 @@ export function programOf(platform: Platform): string {
 	return PROGRAMS[platform];
 }
 
-/** QEMU's words that make the machine. `restored` ones wake from the state on STATE_FD. */
-export function machineArguments(machine: Machine, channel: ChannelEnd, start: "cold" | "restored"): readonly string[] {
+/** QEMU's words that make the machine. `restored` ones wake from the state on STATE_FD, with every disk. */
+export function machineArguments(
+	machine: Machine,
+	channel: ChannelEnd,
+	start: "cold" | "restored",
+	disks: readonly DiskRole[] = DISKS,
+): readonly string[] {
 	const bus = machine.type === "microvm" ? "device" : "pci";
 	const waiting = channel === "waiting";
 	return [
@@ -69,7 +74,7 @@ export function machineArguments(machine: Machine, channel: ChannelEnd, start: "
 		...["-m", `size=${machine.memoryMiB}M`, "-smp", `cpus=${machine.processors}`],
 		...["-kernel", PLACE.kernel, "-initrd", PLACE.initramfs, "-append", machine.commandLine],
 		...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
-		...DISKS.flatMap((role) => diskArguments(role, bus)),
+		...disks.flatMap((role) => diskArguments(role, bus)),
 		...["-device", `virtio-serial-${bus},max_ports=2`],
 		...["-chardev", `socket,id=channel,path=${waiting ? "/tmp/channel,server=on,wait=off" : PLACE.channel}`],
 		...["-device", "virtserialport,chardev=channel,name=vouch.channel"],

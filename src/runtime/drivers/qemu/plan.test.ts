@@ -9,8 +9,10 @@ import { NO_LIMITS, type Workload } from "../../schema.ts";
 import type { QemuFacts } from "./facts.ts";
 import { machineFor, tiesOf } from "./machine-choice.ts";
 import { planQemu, type QemuPlan } from "./plan.ts";
+import { poolKey } from "./pools.ts";
 import { tscOf } from "./probe.ts";
 import { explainQemu } from "./problems.ts";
+import { outerLimits } from "./size.ts";
 import { type Template, templateKey } from "./templates.ts";
 
 const part = { mediaType: "application/octet-stream", digest: digestOf("part"), size: 4096 };
@@ -89,6 +91,7 @@ const FACTS: QemuFacts = {
 	architecture: "x86_64",
 	limits: { controllers: {}, unifiedDirectory: null, hybrid: null, user: "root", hardLimits: {} },
 	templates: [],
+	pools: [],
 };
 
 function requestFor(changes: Partial<PlanRequest> = {}, workload: Partial<Workload> = {}): PlanRequest {
@@ -213,6 +216,37 @@ test("a template is taken when everything that ties it is equal, and never anoth
 	const newer = { ...own, version: "QEMU emulator version 8.0.0" };
 	const upgraded = { ...FACTS, templates: [template], emulators: { "linux/amd64": newer } };
 	assert.equal(planned(request, upgraded).template, null);
+});
+
+test("a pool's machine is taken when it and the walls around it are what the run would have made", () => {
+	const limits = { ...NO_LIMITS, memoryMiB: 512 };
+	const request = requestFor({}, { limits });
+	const { machine, size } = machineFor(image(), request, FACTS);
+	const own = FACTS.emulators["linux/amd64"];
+	assert.ok(own !== undefined);
+	const key = poolKey(tiesOf(machine, digestOf("image"), own, FACTS), outerLimits(limits, size));
+	const pools = [{ key, socket: `/home/user/.cache/vouch/pools/${key}` }];
+	const plan = planned(request, { ...FACTS, pools });
+	assert.deepEqual(plan.pool, pools[0]);
+	assert.deepEqual(
+		plan.disks.map(({ role }) => role),
+		["root", "files", "work", "scratch"],
+	);
+	const others: readonly PlanRequest[] = [
+		requestFor({}, { limits: NO_LIMITS }),
+		requestFor({ machine: "q35" }, { limits }),
+		requestFor({ root: { ...image(), digest: digestOf("another") } }, { limits }),
+		// Bytes written would have to be watched from the machine's start.
+		requestFor({}, { limits: { ...limits, diskWriteMiB: 64 } }),
+	];
+	for (const other of others) assert.equal(planned(other, { ...FACTS, pools }).pool, null);
+});
+
+test("a machine that boots for one run has no disk that is empty", () => {
+	const roles = (request: PlanRequest) => planned(request).disks.map(({ role }) => role);
+	assert.deepEqual(roles(requestFor({}, { workspace: null, exposed: [] })), ["root"]);
+	const argv = planned(requestFor({}, { workspace: null, exposed: [] })).supervision.argv.join(" ");
+	assert.ok(argv.includes("serial=vouch-root") && !argv.includes("serial=vouch-work"));
 });
 
 test("no secret, and no network card, stands in a plan; QEMU has no shell but the one that opens a template", () => {

@@ -12,6 +12,7 @@ import type { Emulator, QemuFacts } from "./facts.ts";
 import { guestLimits, limitWords, outerDiskBytes } from "./limit-words.ts";
 import { type Acceleration, type Machine, machineArguments } from "./machine.ts";
 import { architectureOf, machineFor, rightsFor, tiesOf } from "./machine-choice.ts";
+import { MACHINE_OVERHEAD, type PoolPlace, poolKey } from "./pools.ts";
 import { unavailable } from "./problems.ts";
 import { outerLimits } from "./size.ts";
 import { templateKey } from "./templates.ts";
@@ -29,6 +30,11 @@ export interface QemuPlan extends LaunchPlan<"qemu"> {
 	readonly gate: { readonly socket: string; readonly maxConnections: number };
 	/** Set: the machine wakes from this instead of booting. */
 	readonly template: { readonly key: Digest; readonly stateDigest: Digest; readonly state: string } | null;
+	/**
+	 * Set: one of this pool's machines is taken instead. It was started as `supervision` has it, with a name, a user and a folder of
+	 * its own, and knows of no run.
+	 */
+	readonly pool: PoolPlace | null;
 	/** What the guest is told to do, but for the variables. */
 	readonly setup: readonly SetupRecord[];
 	/** Variables set for every workload; its own come after and stand in no plan. */
@@ -46,9 +52,6 @@ const TIMES: Readonly<Record<Acceleration, GuestTimes>> = {
 	tcg: { bootMs: 120_000, heartbeatMs: 5000, stallMs: 60_000, collectMs: 600_000, killMs: 3000 },
 	kvm: { bootMs: 30_000, heartbeatMs: 5000, stallMs: 30_000, collectMs: 600_000, killMs: 2000 },
 };
-
-/** bwrap and the shell are gone or asleep once the machine runs. */
-const OVERHEAD = { processes: 8, userNamespace: "shared" } as const;
 
 export function planQemu(request: PlanRequest, facts: QemuFacts): { kind: "planned"; plan: QemuPlan } | Unmet {
 	const { root } = request;
@@ -79,11 +82,20 @@ function planFor(request: PlanRequest, facts: QemuFacts, available: Available): 
 	const { workload, runId, runDirectory } = request;
 	const { platform, verity } = root.manifest;
 	const { machine, size, reason } = machineFor(root, request, facts);
-	const outer = planLimits({ ...NO_LIMITS, ...outerLimits(workload.limits, size) }, facts.limits, runId, OVERHEAD);
-	const disks = plannedDisks(request, root, size);
-	const key = templateKey(tiesOf(machine, root.digest, emulator, facts));
-	const found = facts.templates.find((template) => template.key === key);
+	const walls = outerLimits(workload.limits, size);
+	const outer = planLimits({ ...NO_LIMITS, ...walls }, facts.limits, runId, MACHINE_OVERHEAD);
+	const ties = tiesOf(machine, root.digest, emulator, facts);
+	const key = templateKey(ties);
+	const diskWriteBytes = outerDiskBytes(workload.limits);
+	const pool = facts.pools.find((place) => place.key === poolKey(ties, walls));
+	// Bytes written are watched from a machine's start: a pool's has begun without.
+	const taken = pool !== undefined && diskWriteBytes === null ? pool : null;
+	const found = taken === null ? facts.templates.find((template) => template.key === key) : undefined;
 	const start = found === undefined ? "cold" : "restored";
+	// One that boots for this run alone needs no empty disk in the place of another: each costs it time.
+	const isShared = taken !== null || found !== undefined;
+	const disks = plannedDisks(request, root, size).filter(({ content }) => isShared || content.kind !== "empty");
+	const roles = disks.map(({ role }) => role);
 	const sockets = `${runDirectory}/machine`;
 	return {
 		schema: "vouch.launch-plan/v1",
@@ -100,6 +112,7 @@ function planFor(request: PlanRequest, facts: QemuFacts, available: Available): 
 		disks,
 		channelSocket: `${sockets}/channel`,
 		gate: { socket: request.gateSocket, maxConnections: MAX_CONNECTIONS },
+		pool: taken,
 		template: found === undefined ? null : { key, stateDigest: found.stateDigest, state: found.state },
 		setup: guestSetup(request, {
 			disks: diskNames(disks),
@@ -123,11 +136,11 @@ function planFor(request: PlanRequest, facts: QemuFacts, available: Available): 
 				...rightsFor(machine, facts, runId),
 				files: shownFiles(root.files, disks, sockets, found?.state ?? null),
 				stateFile: found === undefined ? null : "shown",
-				argv: [emulator.path, "-name", `vouch-${runId}`, ...machineArguments(machine, "connected", start)],
+				argv: [emulator.path, "-name", `vouch-${runId}`, ...machineArguments(machine, "connected", start, roles)],
 			}),
 			workingDirectory: "/",
 			signalTarget: "program",
-			diskWriteBytes: outerDiskBytes(workload.limits),
+			diskWriteBytes,
 			afterwards: [],
 		},
 	};

@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import type { Host } from "../../../host/index.ts";
 import { type Platform, platformSchema } from "../../../image/schema.ts";
 import type { ProbeContext } from "../../driver.ts";
@@ -8,29 +9,29 @@ import { type Confinement, confinedArguments, type SystemEntry } from "./confine
 import { type Emulator, NOBODY, type QemuFacts } from "./facts.ts";
 import { findHardware } from "./hardware.ts";
 import { programOf } from "./machine.ts";
+import { listPools } from "./pools.ts";
+import { fileIdentity, rememberPrograms, type TriedPrograms } from "./remembered-programs.ts";
 import { listTemplates } from "./templates.ts";
 
 export async function probeQemu(host: Host, context: ProbeContext): Promise<QemuFacts> {
-	const [programs, system, architecture, cpuInfo, userMap, scaling, deviceGroup, limits, templates] = await Promise.all(
-		[
+	const [programs, system, architecture, cpuInfo, userMap, scaling, deviceGroup, limits, templates, pools] =
+		await Promise.all([
 			findPrograms(host, ["bwrap", "setpriv", "sh", "mkfs.ext4"]),
 			systemEntries(host),
 			probeArchitecture(host),
 			host.readText("/proc/cpuinfo"),
 			host.readText("/proc/self/uid_map"),
 			host.exists("/sys/devices/system/cpu/cpu0/cpufreq"),
-			groupOf(host, "/dev/kvm"),
+			groupOf("/dev/kvm"),
 			probeLimits(host),
 			listTemplates(context.cacheDirectory),
-		],
-	);
+			listPools(context.cacheDirectory),
+		]);
 	const platform = await platformOf(host, architecture);
-	const emulators = await findEmulators(host);
 	const { bwrap, sh, setpriv } = programs;
 	const user: Confinement["user"] = host.userId === 0 ? "root" : "ordinary";
 	const confinement = bwrap === null || sh === null || setpriv === null ? null : { bwrap, sh, setpriv, system, user };
-	const own = platform === null ? undefined : emulators[platform];
-	const trialError = confinement === null || own === undefined ? null : await trial(host, confinement, own);
+	const { emulators, trialError } = await tryPrograms(host, context, platform, confinement);
 	const facts: Omit<QemuFacts, "hardware"> = {
 		programs,
 		platform,
@@ -44,6 +45,7 @@ export async function probeQemu(host: Host, context: ProbeContext): Promise<Qemu
 		architecture,
 		limits,
 		templates,
+		pools,
 	};
 	return { ...facts, hardware: await findHardware(host, context, facts) };
 }
@@ -62,26 +64,43 @@ async function platformOf(host: Host, architecture: Architecture | null): Promis
 	return (await host.run(["uname", "-m"])).stdout.trim() === "riscv64" ? "linux/riscv64" : null;
 }
 
-async function findEmulators(host: Host): Promise<QemuFacts["emulators"]> {
+type Tried = Pick<QemuFacts, "emulators" | "trialError">;
+
+/** What each QEMU says of itself, and whether a confined one starts. Remembered when it does. */
+async function tryPrograms(
+	host: Host,
+	{ cacheDirectory }: ProbeContext,
+	platform: Platform | null,
+	confinement: Confinement | null,
+): Promise<Tried> {
 	const found = await Promise.all(
-		platformSchema.options.map(async (platform) => {
-			const path = await host.findProgram(programOf(platform));
-			if (path === undefined) return [];
-			const [version, machines] = await Promise.all([
-				host.run([path, "--version"]),
-				host.run([path, "-machine", "help"]),
-			]);
-			const said = version.stdout.split("\n")[0]?.trim() ?? "";
-			const names = machines.stdout
-				.split("\n")
-				.slice(1)
-				.map((line) => line.split(" ")[0] ?? "");
-			return said === ""
-				? []
-				: [[platform, { path, version: said, machines: names.filter((name) => name !== "") }] as const];
-		}),
+		platformSchema.options.map(async (name) => [name, await host.findProgram(programOf(name))] as const),
 	);
-	return Object.fromEntries(found.flat());
+	const paths = found.flatMap(([name, path]) => (path === undefined ? [] : [[name, path] as const]));
+	let failed: Tried = { emulators: {}, trialError: null };
+	const { bwrap, sh, setpriv } = confinement ?? {};
+	const files = [bwrap, sh, setpriv, ...paths.map(([, path]) => path)].flatMap((path) => path ?? []);
+	const bootId = await host.readText("/proc/sys/kernel/random/boot_id");
+	const identity = [String(host.userId), bootId ?? "", ...(await Promise.all(files.map(fileIdentity)))];
+	const tried = await rememberPrograms(cacheDirectory, identity, async () => {
+		const asked = await Promise.all(paths.map(async ([name, path]) => [name, await askEmulator(host, path)] as const));
+		const emulators = Object.fromEntries(asked.filter(([, emulator]) => emulator !== null)) as Tried["emulators"];
+		const own = platform === null ? undefined : emulators[platform];
+		const trialError = confinement === null || own === undefined ? null : await trial(host, confinement, own);
+		failed = { emulators, trialError };
+		return trialError === null ? { emulators: structuredClone(emulators) as TriedPrograms["emulators"] } : null;
+	});
+	return tried === null ? failed : { emulators: tried.emulators as Tried["emulators"], trialError: null };
+}
+
+async function askEmulator(host: Host, path: string): Promise<Emulator | null> {
+	const [version, machines] = await Promise.all([host.run([path, "--version"]), host.run([path, "-machine", "help"])]);
+	const said = version.stdout.split("\n")[0]?.trim() ?? "";
+	const names = machines.stdout
+		.split("\n")
+		.slice(1)
+		.map((line) => line.split(" ")[0] ?? "");
+	return said === "" ? null : { path, version: said, machines: names.filter((name) => name !== "") };
 }
 
 /** Exactly the walls of a run, around a QEMU that only says its version. */
@@ -109,9 +128,7 @@ export function tscOf(cpuInfo: string): number | null {
 }
 
 /** The group that may use the device; null when its group may not. */
-async function groupOf(host: Host, path: string): Promise<number | null> {
-	if (!(await host.exists(path))) return null;
-	const said = await host.run(["stat", "-c", "%g %a", path]);
-	const [, group, mode] = /^(\d+) 0?[0-7]([0-7])[0-7]\n$/.exec(said.stdout) ?? [];
-	return group === undefined || (Number(mode) & 6) !== 6 ? null : Number(group);
+async function groupOf(path: string): Promise<number | null> {
+	const found = await stat(path).catch(() => null);
+	return found === null || (found.mode & 0o060) !== 0o060 ? null : found.gid;
 }

@@ -10,8 +10,8 @@ import type { Digest } from "../../../core/index.ts";
 import { openScratch } from "../../../image/index.ts";
 import { failures } from "../../failures.ts";
 import { type BareMachine, type BareRequest, withBareMachine } from "./bare-machine.ts";
-import { type Booted, openMeetingPlace } from "./boot.ts";
-import { MachineControl } from "./control.ts";
+import { openMeetingPlace } from "./boot.ts";
+import type { MachineControl } from "./control.ts";
 import type { Emulator } from "./facts.ts";
 import { PLACE } from "./machine.ts";
 import { tiesOf } from "./machine-choice.ts";
@@ -23,10 +23,8 @@ import {
 	templateKey,
 	templatesFolder,
 } from "./templates.ts";
+import { untilWaiting, within } from "./waiting-machine.ts";
 
-/** What the guest says on its console when it is up and nobody is at the other end of its channel. */
-const WAITING = "vouch: waiting";
-const BOOT_MS = 120_000;
 const SAVE_MS = 60_000;
 const BYTES_PER_SECOND = 2 ** 40;
 
@@ -35,14 +33,14 @@ const BYTES_PER_SECOND = 2 ** 40;
  * host, no file, no name came in. Throws VouchError `template-not-made`.
  */
 export async function makeTemplate(
-	request: Omit<BareRequest, "channel"> & { readonly emulator: Emulator },
+	request: Omit<BareRequest, "channel" | "controlGroups"> & { readonly emulator: Emulator },
 ): Promise<TemplateRecord> {
 	const { cacheDirectory, image, machine, emulator, facts } = request;
 	const key = templateKey(tiesOf(machine, image.digest, emulator, facts));
 	await mkdir(templatesFolder(cacheDirectory), { recursive: true, mode: 0o700 });
 	const scratch = openScratch(templatesFolder(cacheDirectory));
 	try {
-		const saved = await withBareMachine({ ...request, channel: "waiting" }, (bare) =>
+		const saved = await withBareMachine({ ...request, channel: "waiting", controlGroups: [] }, (bare) =>
 			saveAsleep(bare, join(scratch.directory, STATE_FILE)),
 		);
 		const record: TemplateRecord = {
@@ -78,32 +76,18 @@ interface Saved {
 	readonly bytes: number;
 }
 
-async function saveAsleep({ sockets, start }: BareMachine, path: string): Promise<Saved> {
-	await using controlPlace = await openMeetingPlace(join(sockets, "control"));
-	await using statePlace = await openMeetingPlace(join(sockets, "migration"));
-	const booted = await start();
-	const { supervised } = booted;
-	const socket = await controlPlace.meet(supervised.ended);
-	if (socket === null) throw new Error(`QEMU did not start: ${booted.said.lastLine}`);
-	socket.on("error", () => {}); // seen as its end
-	await waiting(booted);
-	const control = await MachineControl.greet(socket);
+async function saveAsleep(bare: BareMachine, path: string): Promise<Saved> {
+	await using statePlace = await openMeetingPlace(join(bare.sockets, "migration"));
+	const { booted, control } = await untilWaiting(bare);
 	// Unbounded: by default it takes seconds, to spare a network.
 	await control.say("migrate-set-parameters", { "max-bandwidth": BYTES_PER_SECOND });
 	// Not stopped before: a machine that was stopped when it was saved stays so when it wakes.
 	await control.say("migrate", { uri: `unix:${PLACE.migration}` });
-	const stream = await statePlace.meet(supervised.ended);
+	const stream = await statePlace.meet(booted.supervised.ended);
 	if (stream === null) throw new Error("QEMU ended while it was saved");
 	const saved = await within(SAVE_MS, "saving it", receive(stream, path));
 	await ended(control);
 	return saved;
-}
-
-async function waiting({ console, said, supervised }: Booted): Promise<void> {
-	const over = supervised.ended.then(() => {
-		throw new Error(`it ended: ${said.lastLine || console.lastLine}`);
-	});
-	await within(BOOT_MS, "booting it", Promise.race([console.heard(WAITING), over]));
 }
 
 async function receive(stream: Socket, path: string): Promise<Saved> {
@@ -128,17 +112,4 @@ async function ended(control: MachineControl): Promise<void> {
 		await delay(10);
 	}
 	throw new Error("saving it took too long");
-}
-
-async function within<Result>(ms: number, what: string, work: Promise<Result>): Promise<Result> {
-	const late = new AbortController();
-	const timer = delay(ms, undefined, { signal: late.signal }).then(() => {
-		throw new Error(`${what} took over ${ms} ms`);
-	});
-	timer.catch(() => {});
-	try {
-		return await Promise.race([work, timer]);
-	} finally {
-		late.abort();
-	}
 }

@@ -2,8 +2,11 @@ import type { Host } from "../../../host/index.ts";
 import type { ImageRoot } from "../../driver.ts";
 import { failures } from "../../failures.ts";
 import { type Limits, NO_LIMITS } from "../../schema.ts";
+import type { Emulator, QemuFacts } from "./facts.ts";
+import type { Machine } from "./machine.ts";
 import { machineFor, tiesOf } from "./machine-choice.ts";
 import { probeQemu } from "./probe.ts";
+import type { MachineSize } from "./size.ts";
 import { makeTemplate } from "./template-making.ts";
 import { type TemplateRecord, templateKey } from "./templates.ts";
 
@@ -23,8 +26,15 @@ export interface Warmed {
 	readonly memoryMiB: number;
 }
 
-/** A template that runs of the image with these limits wake from. Throws VouchError `template-not-made` or `driver-not-available`. */
-export async function warmImage(request: WarmRequest): Promise<Warmed> {
+interface Wanted {
+	readonly facts: QemuFacts;
+	readonly emulator: Emulator;
+	readonly machine: Machine;
+	readonly size: MachineSize;
+}
+
+/** The machine that runs with these limits get here. Throws VouchError `driver-not-available`. */
+export async function wantedMachine(request: WarmRequest): Promise<Wanted> {
 	const { host, cacheDirectory, image } = request;
 	const facts = await probeQemu(host, { cacheDirectory, image: async () => image });
 	const emulator = facts.emulators[image.manifest.platform];
@@ -37,7 +47,14 @@ export async function warmImage(request: WarmRequest): Promise<Warmed> {
 		});
 	}
 	const limits: Limits = { ...NO_LIMITS, ...request.limits };
-	const { machine } = machineFor(image, { machine: request.machine, workload: { limits } }, facts);
+	const { machine, size } = machineFor(image, { machine: request.machine, workload: { limits } }, facts);
+	return { facts, emulator, machine, size };
+}
+
+/** A template that runs of the image with these limits wake from. Throws VouchError `template-not-made` or `driver-not-available`. */
+export async function warmImage(request: WarmRequest): Promise<Warmed> {
+	const { host, cacheDirectory, image } = request;
+	const { facts, emulator, machine } = await wantedMachine(request);
 	const key = templateKey(tiesOf(machine, image.digest, emulator, facts));
 	const known = facts.templates.find((template) => template.key === key);
 	if (known !== undefined) return { template: known, made: "before", memoryMiB: machine.memoryMiB };

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { newId, type RunId } from "../../src/core/index.ts";
+import { realHost } from "../../src/host/index.ts";
+import { openPool, type QemuPlan, type WarmPool } from "../../src/runtime/index.ts";
+import { machineImage } from "../conformance/machine-image.ts";
+import { exitStatus, type Trial, type TrialResult, tryOut } from "../conformance/sandbox.ts";
+import { qemuDriver, whyNoMachines } from "./qemu-driver.ts";
+
+const skip = await whyNoMachines();
+const SIZE = 2;
+const PATIENCE_MS = 120_000;
+
+describe("a pool of booted machines", { skip }, () => {
+	const folder = mkdtempSync(join(tmpdir(), "vouch-pool-"));
+	const cacheDirectory = join(folder, "cache");
+	const limits = { memoryMiB: null, cpuMillicores: null };
+	const failures: string[] = [];
+	let pool: WarmPool;
+	before(
+		async () => {
+			mkdirSync(cacheDirectory, { mode: 0o700 });
+			pool = await openPool({
+				...{ host: realHost(), cacheDirectory, image: await machineImage(), limits, machine: null, size: SIZE },
+				onFailure: (reason) => failures.push(reason),
+			});
+			await pool.filled();
+		},
+		{ timeout: PATIENCE_MS },
+	);
+	after(
+		async () => {
+			await pool[Symbol.asyncDispose]();
+			rmSync(folder, { recursive: true, force: true });
+		},
+		{ timeout: PATIENCE_MS },
+	);
+
+	const shell = (script: string, rest: Omit<Trial, "argv"> = {}): Promise<TrialResult> =>
+		tryOut(qemuDriver, { argv: ["sh", "-c", script], workspace: null, cacheDirectory, ...rest });
+
+	test("a run takes a machine of the pool, with its workspace and its exit code, and nothing of it stays", async () => {
+		const source = join(folder, "workspace");
+		mkdirSync(source);
+		writeFileSync(join(source, "given"), "from outside\n");
+		const script = "cat given; echo changed > given; echo new > made; exit 7";
+		const { plan, stdout, ending } = await shell(script, { workspace: { source, access: "read-write" } });
+		assert.notEqual((plan as QemuPlan).pool, null);
+		assert.deepEqual([stdout.toString(), exitStatus(ending)], ["from outside\n", 7]);
+		assert.deepEqual(
+			["given", "made"].map((name) => readFileSync(join(source, name), "utf8")),
+			["changed\n", "new\n"],
+		);
+	});
+
+	test("each has its own randomness and identity, the right time, and nothing of a run before it", async () => {
+		const secret = `hunter2-${newId<RunId>(Date.now())}`;
+		await pool.filled();
+		const random = "od -An -N32 -tx1 /dev/urandom | tr -d ' \\n'; echo";
+		const script = `${random}; cat /proc/sys/kernel/random/boot_id; date +%s; env; ls -A /tmp /home/vouch; cat /tmp/kept 2>&1`;
+		const [first, second] = await Promise.all([
+			shell(`echo $TOKEN > /tmp/kept; ${script}`, { environment: { TOKEN: secret } }),
+			shell(script),
+		]);
+		const lines = [first, second].map(({ stdout }) => stdout.toString().split("\n"));
+		assert.ok([first, second].every(({ plan }) => (plan as QemuPlan).pool !== null));
+		for (const index of [0, 1]) assert.notEqual(lines[0]?.[index], lines[1]?.[index]);
+		for (const one of lines) assert.ok(Math.abs(Number(one[2]) - Date.now() / 1000) < 60, one[2]);
+		assert.ok(first.stdout.toString().includes(secret));
+		assert.ok(!second.stdout.toString().includes(secret));
+		assert.match(second.stdout.toString(), /\/tmp\/kept: No such file/);
+	});
+
+	test("more runs than machines: the others wait for the next, and a killed one is gone at once", async () => {
+		await pool.filled();
+		const runs = [1, 2, 3].map((number) => shell(`echo ${number}`));
+		const outputs = (await Promise.all(runs)).map(({ stdout }) => stdout.toString());
+		assert.deepEqual(outputs, ["1\n", "2\n", "3\n"]);
+		const { ending } = await shell("sleep 1000", { during: async (run) => run.kill() });
+		assert.equal(ending.cause, "killed");
+	});
+
+	test("a run whose limit of written bytes must be watched from the start boots its own machine", async () => {
+		const { plan, stdout } = await shell("echo up", { limits: { diskWriteMiB: 64 } });
+		assert.deepEqual([(plan as QemuPlan).pool, stdout.toString()], [null, "up\n"]);
+	});
+
+	test("when the pool has ended nothing of its machines is left, and a run boots its own", async () => {
+		await pool[Symbol.asyncDispose]();
+		assert.deepEqual(failures, []);
+		assert.deepEqual(readdirSync(join(cacheDirectory, "pools")), []);
+		assert.deepEqual(readdirSync(join(cacheDirectory, "machines")), []);
+		const { plan, stdout } = await shell("echo up");
+		assert.deepEqual([(plan as QemuPlan).pool, stdout.toString()], [null, "up\n"]);
+		assert.equal(existsSync((plan as QemuPlan).folder), false);
+	});
+});
