@@ -19,6 +19,12 @@ export const agentFailures = defineFailures({
 		status: 501,
 		sentence: "This node can't keep what the directive asks for. {problems} Nothing was run.",
 	},
+	"secret-unavailable": {
+		audience: "operator",
+		retry: "unknown",
+		status: 503,
+		sentence: "Giving the secret {secret}: {problem}. The command was not run.",
+	},
 	"not-prepared": {
 		audience: "caller",
 		retry: "unknown",

@@ -49,6 +49,10 @@ export async function chooseDriver(
 			reasons.push(rootNotTaken(driver, shape));
 			continue;
 		}
+		if (request.workload.secretFiles !== undefined && driver.secretFiles !== "shown") {
+			reasons.push(failures.failure("secrets-not-taken", { driver: driver.name }));
+			continue;
+		}
 		const planned = driver.plan(request, await measured.of(driver));
 		if (planned.kind === "planned") return { kind: "chosen", driver, plan: planned.plan };
 		reasons.push(...planned.reasons);

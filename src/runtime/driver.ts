@@ -16,6 +16,8 @@ export interface Driver<Name extends DriverName = DriverName, Facts = unknown> {
 	readonly doesNotProtectAgainst: string;
 	/** The shapes of root that it takes. Only one that takes a workload's root is asked for a plan unless it is named. */
 	readonly roots: readonly RootShape[];
+	/** Whether it can show `secretFiles`; one that does not say so can not. */
+	readonly secretFiles?: "shown";
 	/** Measured now, never assumed. */
 	probe(host: Host, context: ProbeContext): Promise<Facts>;
 	/** What `doctor` prints of the facts. */
@@ -62,6 +64,8 @@ export interface PlanRequest {
 	readonly machine: "microvm" | "q35" | null;
 	/** Those of the workload's `exposed` that are files, not folders. */
 	readonly exposedFiles: readonly string[];
+	/** Folder on a file system in memory that holds a file for each of the workload's `secretFiles`. */
+	readonly secretsFolder?: string;
 }
 
 /** A root file system that is ready to be shown read-only, in the shape that the driver takes. */

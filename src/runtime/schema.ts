@@ -62,6 +62,8 @@ export const NO_LIMITS: Limits = {
 };
 
 export const environmentNameSchema = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,255}$/);
+/** Names a secret, and its file. */
+export const secretNameSchema = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/);
 /** An absolute path in the sandbox: no NUL, no `.` or `..` part. */
 export const sandboxPathSchema = z
 	.string()
@@ -95,6 +97,8 @@ export const workloadSchema = z.strictObject({
 	environment: z.array(environmentNameSchema).max(1024),
 	/** Names of those variables whose values are secret: they are masked in what is stored. */
 	secrets: z.array(environmentNameSchema).max(256),
+	/** Names of secrets given as files below `/run/secrets`, in memory, sorted. Values stay out of every record, and are masked. */
+	secretFiles: z.array(secretNameSchema).min(1).max(64).optional(),
 	workspace: z
 		.strictObject({
 			/** Absolute path on the machine that runs it. */

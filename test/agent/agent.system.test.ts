@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -16,8 +16,8 @@ describe("a control plane and a node, each a process, with client certificates",
 	let fleet: Fleet;
 	let node: Going;
 
-	const startNode = async (): Promise<void> => {
-		node = door.start(["agent", "--data", folder, "--health", "127.0.0.1:0"]);
+	const startNode = async (environment: Readonly<Record<string, string>> = {}): Promise<void> => {
+		node = door.start(["agent", "--data", folder, "--health", "127.0.0.1:0"], { environment });
 		await node.shows("the channel is up");
 	};
 
@@ -114,6 +114,42 @@ describe("a control plane and a node, each a process, with client certificates",
 		node.process.kill("SIGTERM");
 		await node.ended;
 		await startNode();
+	});
+
+	test("secrets are files in memory, masked in every output, and only those that a policy allows", async (context) => {
+		const memory = mkdtempSync("/dev/shm/vouch-agent-");
+		context.after(() => rmSync(memory, { recursive: true, force: true }));
+		const values = join(door.directory, "values");
+		mkdirSync(values);
+		writeFileSync(join(values, "deploy-key"), "hunter2-hunter2\n");
+		node.process.kill("SIGTERM");
+		await node.ended;
+		await startNode({ XDG_RUNTIME_DIR: memory, VOUCH_AGENT_SECRETS_DIRECTORY: values });
+		const facility = await newFacility(fleet);
+		const asked = (refs: string[]) => ({ requested_capabilities: { secrets: { refs } } });
+		const command = "cat /run/secrets/deploy-key; stat -f -c %T /run/secrets; env | grep -c h[u]nter2; ls /run/secrets";
+		await assert.rejects(
+			submitted(fleet, facility, { command, ...asked(["deploy-key"]) }),
+			/no policy allows the secret/,
+		);
+		const secrets = { allowed_refs: ["deploy-key"] };
+		await fleet.policies.create({ body: { name: "secrets", secrets } });
+		const { stdout, directive } = await seen(
+			fleet,
+			await submitted(fleet, facility, { command, ...asked(["deploy-key"]) }),
+		);
+		assert.equal(stdout, "[secret]\ntmpfs\n0\ndeploy-key\n");
+		const receipt = Buffer.from(await fleet.directives.receipt({ directive_id: directive.id })).toString();
+		const { payload } = JSON.parse(receipt).envelope;
+		assert.deepEqual(JSON.parse(Buffer.from(payload, "base64").toString()).predicate.workload.secretFiles, [
+			"deploy-key",
+		]);
+		assert.ok(!Buffer.from(payload, "base64").includes("hunter2"));
+		assert.deepEqual(readdirSync(join(memory, "vouch")), []);
+		await assert.rejects(
+			submitted(fleet, facility, { command, ...asked(["other"]) }),
+			/no policy allows the secret other/,
+		);
 	});
 
 	test("a repository is cloned through the gate, and what a directive changes in it is its diff", async (context) => {

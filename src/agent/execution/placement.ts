@@ -11,6 +11,7 @@ export interface Place {
 	/** The facility's folder on this machine. */
 	readonly folder: string;
 	readonly hostProfile: "accepted" | "refused";
+	readonly secretsFolder?: string | undefined;
 }
 
 /** Plans a workload on this machine. Throws `not-placed` with every reason when no driver here keeps what it asks. */
@@ -33,6 +34,7 @@ export async function plannedHere(workload: Workload, place: Place, parts: Condu
 			emulation: "not-accepted",
 			machine: null,
 			exposedFiles: [],
+			...(place.secretsFolder === undefined ? {} : { secretsFolder: place.secretsFolder }),
 		},
 		workload.isolation,
 		parts.measured,

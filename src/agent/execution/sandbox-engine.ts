@@ -23,6 +23,7 @@ import { LogScreens } from "./log-screen.ts";
 import type { EngineParts } from "./parts.ts";
 import { plannedHere } from "./placement.ts";
 import { cloneInto } from "./preparation.ts";
+import { type GivenSecrets, giveSecrets } from "./secrets.ts";
 import { variablesOf } from "./variables.ts";
 
 /** Section 5.2. */
@@ -95,11 +96,13 @@ export class SandboxEngine implements Engine {
 	#run(lease: Lease, allowed: Allowed, folder: string, screens: LogScreens, cancels: Cancels): Promise<Execution> {
 		const { records, clock, territoryId, hostProfile, upstreamProxy } = this.#parts;
 		return withRunDirectory(this.#parts, async (runId, runDirectory) => {
-			const place = { runId, runDirectory, folder, hostProfile };
+			const secrets = await this.#secretsOf(allowed, lease, runDirectory);
+			const place = { runId, runDirectory, folder, hostProfile, secretsFolder: secrets?.folder };
 			const planned = await plannedHere(allowed.workload, place, this.#parts);
 			const files = records.create(recordOf(planned, clock));
 			const ties = {
 				environment: variablesOf(allowed.workload, lease, territoryId),
+				hidden: secrets?.values ?? [],
 				screens,
 				cancels,
 				beyondOutputLimit: "cut",
@@ -120,6 +123,13 @@ export class SandboxEngine implements Engine {
 				records.forget(runId);
 			}
 		});
+	}
+
+	async #secretsOf({ workload }: Allowed, lease: Lease, runDirectory: string): Promise<GivenSecrets | undefined> {
+		const { secrets, host, log } = this.#parts;
+		if (workload.secretFiles === undefined) return undefined;
+		log.info({ directive: lease.directive_id, secrets: workload.secretFiles }, "secrets are given to a directive");
+		return giveSecrets(workload.secretFiles, runDirectory, secrets, host);
 	}
 
 	#executionOf(finished: Finished, judged: Judged, files: RunFiles, maxDiffBytes: number): Execution {

@@ -16,7 +16,7 @@ export interface DescribedDirective {
 		readonly disk_mb?: number | undefined;
 		readonly max_output_bytes?: number | undefined;
 	};
-	readonly effective: { readonly net?: Json | undefined };
+	readonly effective: { readonly net?: Json | undefined; readonly secrets?: Json | undefined };
 }
 
 /** Variables of every directive (conduits section 7.10). The names are part of what is decided; the values are the node's. */
@@ -62,6 +62,7 @@ export function workloadOf(directive: DescribedDirective): Workload {
 		workingDirectory: workingDirectoryOf(directive.cwd) ?? MOUNT,
 		environment: [...DIRECTIVE_VARIABLES],
 		secrets: [],
+		...secretFilesOf(directive.effective.secrets),
 		workspace: { source: facilitySource(directive.facility_id), access: "read-write", protected: [] },
 		exposed: [],
 		network: networkOf(directive.effective.net),
@@ -88,6 +89,12 @@ export function workingDirectoryOf(cwd: string | null | undefined): string | und
 	const given = cwd || MOUNT;
 	const path = posix.resolve(MOUNT, given);
 	return path === MOUNT || path.startsWith(`${MOUNT}/`) ? path : undefined;
+}
+
+/** Secrets that it asked for and that its policies allow it (conduits section 10, "Secret injection"): a file each. */
+function secretFilesOf(secrets: Json | undefined): Pick<Workload, "secretFiles"> {
+	const { refs } = (secrets ?? {}) as { readonly refs?: readonly string[] };
+	return refs === undefined || refs.length === 0 ? {} : { secretFiles: [...new Set(refs)].sort() };
 }
 
 function networkOf(net: Json | undefined): Workload["network"] {

@@ -125,6 +125,7 @@ function engineOf(settings: AgentSettings, directory: string, directories: Direc
 		signer: () => keys.signer(),
 		controlPlaneKeys: controlPlaneKeys(settings, log),
 		hostProfile: settings.hostProfile,
+		secrets: { directory: settings.secretsDirectory, command: settings.secretsCommand },
 		upstreamProxy: upstreamProxyOf(process.env),
 		minimumFreeBytes: settings.minimumFreeBytes,
 		log,

@@ -174,6 +174,25 @@ export const agentSettings = {
 		standard: "refused",
 		reason: "directives of that profile run without isolation",
 	}),
+	secretsDirectory: setting({
+		key: "secrets.directory",
+		flag: null,
+		environment: "VOUCH_AGENT_SECRETS_DIRECTORY",
+		schema: optionalPath,
+		standard: "",
+		reason: "a file for each secret, as systemd's credentials are; empty has none",
+	}),
+	secretsCommand: setting({
+		key: "secrets.command",
+		flag: null,
+		environment: "VOUCH_AGENT_SECRETS_COMMAND",
+		schema: z.preprocess(
+			(value) => (typeof value === "string" ? value.split(" ").filter((word) => word !== "") : value),
+			z.array(z.string().min(1)).max(64),
+		),
+		standard: [],
+		reason: "a program that prints the secret whose name is added to its words; asked for what the folder has not",
+	}),
 	minimumFreeBytes: setting({
 		key: "disk.minimum_free",
 		flag: null,

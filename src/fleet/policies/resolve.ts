@@ -12,6 +12,7 @@ import {
 	strictestTier,
 } from "../../governance/index.ts";
 import type { Tier } from "../../governance/schema.ts";
+import { resolveSecrets } from "./secrets.ts";
 
 /** What a directive asks for, as far as policies look at it. */
 export interface Asked {
@@ -54,7 +55,8 @@ export function resolve(asked: Asked, policies: readonly NamedPolicy[], resolved
 	const fs = resolveFs(objectOf(asked.capabilities.fs), base);
 	// Deny-all by name: an empty object has no mode, and a node answers that with an internal error (section 5.1).
 	const net = resolveNet(objectOf(asked.capabilities.net), merged.net) ?? NO_NETWORK;
-	const effective = { fs, net, secrets: merged.secrets, sandbox_profile_rules: merged.sandbox_profile_rules };
+	const secrets = resolveSecrets(asked.capabilities.secrets, merged.secrets);
+	const effective = { fs, net, secrets: secrets.effective, sandbox_profile_rules: merged.sandbox_profile_rules };
 	const approval = evaluateApproval(merged.approval, {
 		profile: asked.profile,
 		networkMode: net.mode,
@@ -62,10 +64,11 @@ export function resolve(asked: Asked, policies: readonly NamedPolicy[], resolved
 	});
 	const shapes = commandLabels(asked.command, asked.profile as CommandProfile);
 	const shapeTier: Tier = shapes.verdict === "safe" ? "skip" : shapes.verdict;
-	const verdict = strictestTier(approval.verdict, shapeTier);
+	const secretsTier: Tier = secrets.refusals.length > 0 ? "forbidden" : "skip";
+	const verdict = strictestTier(strictestTier(approval.verdict, shapeTier), secretsTier);
 	return {
 		verdict,
-		reasons: [...approval.fired.map(({ reason }) => reason), ...shapes.labels],
+		reasons: [...approval.fired.map(({ reason }) => reason), ...shapes.labels, ...secrets.refusals],
 		violations: shapes.verdict === "forbidden" ? shapes.labels : [],
 		approvalsNeeded: verdict === "needs_approval" ? reviewersOf(merged.sandbox_profile_rules) : 0,
 		effective: effective as unknown as Resolution["effective"],

@@ -36,17 +36,17 @@ function screenOf(screens: Screens, stream: "stdout" | "stderr"): Screen | null 
 	return target === null ? null : { target, secrets: screens.secrets };
 }
 
-type ObservingTies = Pick<Ties, "environment" | "screens" | "cancels" | "beyondOutputLimit">;
+type ObservingTies = Pick<Ties, "environment" | "hidden" | "screens" | "cancels" | "beyondOutputLimit">;
 
 /** Joins a live run to the person's streams, the clock and the limits that Vouch itself keeps, until nothing of it is left. */
 export async function observe(
 	run: Supervised,
 	workload: Workload,
 	files: RunFiles,
-	{ environment, screens, cancels, beyondOutputLimit }: ObservingTies,
+	{ environment, hidden = [], screens, cancels, beyondOutputLimit }: ObservingTies,
 	clock: Clock,
 ): Promise<Observed> {
-	const secrets = workload.secrets.flatMap((name) => environment[name] ?? []);
+	const secrets = [...workload.secrets.flatMap((name) => environment[name] ?? []), ...hidden];
 	const startedAtMs = clock.nowMs();
 	const startedAt = clock.monotonicMs();
 	const stopping = new Stopping(run, workload.limits.timeoutMs, cancels, screens.say);

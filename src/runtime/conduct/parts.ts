@@ -42,6 +42,8 @@ export interface PlannedRun {
 export interface Ties {
 	/** Values of the workload's variables: no record holds them. */
 	readonly environment: Readonly<Record<string, string>>;
+	/** Further values that no stored or masked output shows: what files of the run hold. */
+	readonly hidden?: readonly string[];
 	readonly screens: Screens;
 	readonly cancels: Cancels;
 	/** What becomes of a command that prints more than its limit: it is killed, or what is beyond is not kept. */

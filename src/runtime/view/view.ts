@@ -90,9 +90,18 @@ export function planView(request: PlanRequest, facts: ViewFacts): readonly ViewE
 		scratch("/run", "0755"),
 		scratch(GUEST.home, "0755"),
 		...(workspace === null ? [scratch("/workspace", "0755")] : workspaceEntries(workspace)),
+		...secretEntries(request),
 		...exposed.map((path): ViewEntry => ({ kind: "bind", target: path, source: path, access: "read-only" })),
 		...procEntries(facts),
 	];
+}
+
+/** Where a workload finds its secrets, a file each. */
+export const SECRETS_TARGET = "/run/secrets";
+
+function secretEntries({ workload, secretsFolder }: PlanRequest): readonly ViewEntry[] {
+	if (workload.secretFiles === undefined || secretsFolder === undefined) return [];
+	return [{ kind: "bind", target: SECRETS_TARGET, source: secretsFolder, access: "read-only" }];
 }
 
 function workspaceEntries({

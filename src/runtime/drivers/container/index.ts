@@ -19,6 +19,7 @@ export const containerDriver: Driver<"container", ContainerFacts> = {
 	summary: "an OCI container without privileges or capabilities, by podman and crun",
 	doesNotProtectAgainst: "a hole in this machine's kernel, which the workload shares",
 	roots: ["host", "folder"],
+	secretFiles: "shown",
 	probe: probeContainer,
 	explain: explainContainer,
 	plan: planContainer,
