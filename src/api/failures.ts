@@ -62,6 +62,19 @@ export const apiFailures = defineFailures({
 		status: 422,
 		sentence: "The enrollment token is unknown, expired, revoked or used. Ask an operator for a new one.",
 	},
+	"no-sign-in": {
+		audience: "caller",
+		retry: "never",
+		status: 404,
+		sentence:
+			"Signing in: this control plane has no identity provider. Use a token of `vouch tokens create`; `oidc` in its settings sets one up.",
+	},
+	"sign-in-refused": {
+		audience: "caller",
+		retry: "never",
+		status: 403,
+		sentence: "Signing in: {reason}. Nobody was let in; begin again, or ask an owner.",
+	},
 	"invalid-stream": {
 		audience: "caller",
 		retry: "never",

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 import { accountHandlers } from "./account/handlers.ts";
+import { signInHandlers } from "./account/sign-in.ts";
 import { auditHandlers } from "./audit/handlers.ts";
 import { Cable } from "./cable/cable.ts";
 import { commandHandlers } from "./commands/handlers.ts";
@@ -76,6 +77,7 @@ function handlersOf(services: Services): Handlers {
 		...auditHandlers,
 		...journalHandlers(services),
 		...accountHandlers,
+		...signInHandlers(services),
 	};
 }
 

@@ -8,6 +8,9 @@
  * Start at  `control-plane.ts`, who handles what; `store/queue.ts`, the queue; `directives/poll.ts`, the lease.
  */
 // For who checks the journal: what an `audit` entry says of events.
+
+export { issueApiToken, newApiToken } from "./account/api-tokens.ts";
+export { IdentityProvider } from "./account/identity-provider.ts";
 export { eventsDigest } from "./audit/journal-events.ts";
 export { type BlobStore, DirectoryBlobs } from "./blobs/blob-store.ts";
 export { S3Blobs } from "./blobs/s3-blobs.ts";

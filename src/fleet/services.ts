@@ -1,4 +1,5 @@
 import type { JournalKeys } from "../journal/index.ts";
+import type { IdentityProvider } from "./account/identity-provider.ts";
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type { CertificateAuthority } from "./enrollment/authority.ts";
 import type { DirectiveTokens } from "./http/directive-token.ts";
@@ -10,6 +11,8 @@ export interface Services {
 	readonly authority: CertificateAuthority;
 	/** The control planes' own key: decisions, countersignatures, checkpoints; and those before it, whose checkpoints still count. */
 	readonly keys: JournalKeys;
+	/** Null when people have tokens alone. */
+	readonly identityProvider: IdentityProvider | null;
 	readonly settings: FleetSettings;
 }
 

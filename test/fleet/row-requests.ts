@@ -13,6 +13,8 @@ const BODIES: Partial<Record<OperationName, unknown>> = {
 	"policies.create": { name: "policy" },
 	"users.create": { name: "somebody", role: "member" },
 	"tokens.create": { name: "token" },
+	"signIn.begin": { redirect_uri: "http://127.0.0.1:1/" },
+	"signIn.finish": { sign_in: "none", came_back_to: "http://127.0.0.1:1/" },
 	"nodes.enroll": { enroll_token: "none" },
 	"nodes.renewCertificate": { csr_pem: "none" },
 };

@@ -78,6 +78,7 @@ export async function openWorld(url: string, { mode = "either" }: { mode?: Terri
 			blobs: new DirectoryBlobs(join(home, "blobs")),
 			authority: await testAuthority(),
 			keys,
+			identityProvider: null,
 			settings: { cableUrl: "/cable", nodeVersions: null, maxLogChunkBytes: 262_144 },
 		},
 		auth: { territoryMode: mode, fingerprintHeader: "X-Nexus-Client-Cert-Fingerprint", peopleHeaders: "accepted" },

@@ -89,7 +89,7 @@ test("following goes on when the control plane is killed and started again", asy
 	while (seen.length === 0) await new Promise((resolve) => setTimeout(resolve, 50));
 	fleet.server.process.kill("SIGKILL");
 	await fleet.server.ended;
-	await addressOf(startServer(fleet.door, ["--port", port, "--territory-auth", "either", "--log-level", "error"]));
+	await addressOf(startServer(fleet.door, Number(port)));
 	await report.chunk("stdout", 1, "after");
 	await report.finished(0);
 	await following;

@@ -14,16 +14,17 @@ export interface FleetDoor {
 	close(): Promise<void>;
 }
 
-export async function openFleetDoor(flags: readonly string[] = []): Promise<FleetDoor> {
+export async function openFleetDoor(environment: Readonly<Record<string, string>> = {}): Promise<FleetDoor> {
 	const door = new FrontDoor();
-	const server = startServer(door, ["--port", "0", "--territory-auth", "either", "--log-level", "error", ...flags]);
+	const server = startServer(door, 0, environment);
 	const { url, token } = await addressOf(server);
 	assert.ok(token !== undefined, "an empty store gives its owner a token");
 	return { door, url, token, owner: connect({ server: url, token }), server, close: () => door.close() };
 }
 
-export function startServer(door: FrontDoor, flags: readonly string[]): Going {
-	return door.start(["server", ...flags], { input: null });
+export function startServer(door: FrontDoor, port: number, environment: Readonly<Record<string, string>> = {}): Going {
+	const flags = ["--port", String(port), "--territory-auth", "either", "--log-level", "error"];
+	return door.start(["server", ...flags], { input: null, environment });
 }
 
 /** What it says of itself when it listens. */

@@ -10,6 +10,30 @@ const user = z.object({ user_id: wireIdSchema });
 
 /** Who people are, and the tokens of their programs. */
 export const accountOperations = {
+	"signIn.begin": operation({
+		summary: "Begins signing in with the identity provider: says where to send a browser",
+		method: "POST",
+		route: `${API}/sign_in`,
+		effect: "read",
+		callers: ["anyone"],
+		body: people.signInRequestSchema,
+		answers: { 201: people.signInBegunSchema },
+		failures: ["no-sign-in", "sign-in-refused", "not-ready", "validation-failed"],
+		rate: "sign-in",
+		command: { words: ["login"], operands: [] },
+	}),
+	"signIn.finish": operation({
+		summary: "Finishes signing in: gives a token to who came back from the identity provider",
+		method: "POST",
+		route: `${API}/sign_in/finish`,
+		effect: "change",
+		callers: ["anyone"],
+		body: people.signInFinishSchema,
+		answers: { 201: people.signedInSchema },
+		failures: ["no-sign-in", "sign-in-refused", "not-ready", "validation-failed"],
+		rate: "sign-in",
+		command: { words: ["login"], operands: [] },
+	}),
 	"account.whoami": operation({
 		summary: "Says whose credential this is and what it may do",
 		method: "GET",

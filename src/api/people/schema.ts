@@ -376,6 +376,24 @@ export const apiTokenRequestSchema = z.object({
 });
 /** `token` is shown this once: only its digest is kept. */
 export const apiTokenCreatedSchema = apiTokenSchema.extend({ token: z.string() });
+/** Where a browser comes back to: a program of the same person that listens on this machine (RFC 8252, section 7.3). */
+const loopbackUri = z
+	.string()
+	.max(2048)
+	.regex(/^http:\/\/(127\.0\.0\.1|\[::1\]|localhost):\d{1,5}\/[\w/-]*$/, "must be http://127.0.0.1:PORT/…");
+export const signInRequestSchema = z.object({ redirect_uri: loopbackUri });
+export const signInBegunSchema = z.object({
+	/** To be opened in a browser. */
+	authorization_url: z.url(),
+	/** To be given back when the browser has come back. Opaque; nobody else may have it. */
+	sign_in: z.string(),
+});
+export const signInFinishSchema = z.object({
+	sign_in: z.string().max(4096),
+	/** The whole address that the browser came back to. */
+	came_back_to: z.url({ protocol: /^http$/ }).max(16_384),
+});
+export const signedInSchema = apiTokenCreatedSchema.extend({ user: userSchema });
 export const enrollmentTokenCreatedSchema = enrollmentTokenSchema.extend({ token: z.string() });
 
 /** The leaf is the entry's canonical JSON; the path leads from it to the checkpoint's root. */

@@ -16,6 +16,7 @@ export const loginRow: CommandRow = {
 		},
 	],
 	flags: [
+		{ name: "--sso", summary: "sign in with the company's identity provider, in a browser; good for 12 hours" },
 		{ name: "--token-file", value: "FILE", completes: "file", summary: "read the token from this file" },
 		{
 			name: "--ca",
@@ -26,6 +27,7 @@ export const loginRow: CommandRow = {
 		jsonFlag,
 	],
 	examples: [
+		{ command: "vouch login https://vouch.example.com --sso", says: "As the person that the company knows:" },
 		{ command: "vouch login https://vouch.example.com", says: "At a terminal, which asks for the token:" },
 		{ command: "vouch login https://vouch.example.com < token", says: "In a script:" },
 	],

@@ -4,6 +4,7 @@ import type { Action, FlagValues } from "../command.ts";
 import { fail } from "../failures.ts";
 import { normalServer, readPrivately } from "../fleet/logins.ts";
 import { ownLogins, readText, trust } from "../fleet/session.ts";
+import { signIn } from "../fleet/sign-in.ts";
 import { printable, printJson } from "../screen.ts";
 
 export const loginAction: Action = async ({ operands, flags }) => {
@@ -11,7 +12,7 @@ export const loginAction: Action = async ({ operands, flags }) => {
 	const caFile = flags.text("--ca");
 	const ca = caFile === undefined ? null : readText(caFile);
 	trust(ca);
-	const token = await tokenFor(server, flags);
+	const token = flags.has("--sso") ? await signIn(server) : await tokenFor(server, flags);
 	const { user, role, account_name } = await connect({ server, token }).account.whoami();
 	const logins = ownLogins();
 	logins.keep({ server, token, ca });

@@ -7,11 +7,13 @@ import {
 	type ControlPlane,
 	createControlPlane,
 	DirectiveTokens,
+	IdentityProvider,
+	issueApiToken,
+	newApiToken,
 	newSecret,
 	openStore,
 	privateFile,
 	type Store,
-	tokenDigestOf,
 } from "../../fleet/index.ts";
 import { openKeyStore } from "../../journal/index.ts";
 import { fail } from "../failures.ts";
@@ -46,6 +48,7 @@ export async function startServer(settings: ServerSettings, ownDataDirectory: st
 				blobs: blobsOf(settings, directory),
 				authority,
 				keys,
+				identityProvider: identityProviderOf(settings, Buffer.from(secret, "base64url")),
 				settings: {
 					cableUrl: settings.cableUrl,
 					nodeVersions: latest === "" ? null : { latest, minimum },
@@ -82,6 +85,13 @@ export async function startServer(settings: ServerSettings, ownDataDirectory: st
 	}
 }
 
+function identityProviderOf(settings: ServerSettings, secret: Uint8Array): IdentityProvider | null {
+	const { oidcIssuer: issuer, oidcClientId: clientId, oidcClientSecret: clientSecret, oidcScope: scope } = settings;
+	if (issuer === "") return null;
+	if (clientId === "") throw fail("cli.settings-invalid", { problems: "oidc.issuer needs oidc.client_id" });
+	return new IdentityProvider({ issuer, clientId, clientSecret, scope }, secret);
+}
+
 /** Said loudly, every time: it is easily forgotten on the way to production. */
 function warnOfDevelopment({ territoryAuth, peopleAuth }: ServerSettings, log: Logger): void {
 	if (territoryAuth !== "mtls")
@@ -106,7 +116,7 @@ function tlsOf({ tlsCertificate, tlsKey }: ServerSettings, ca: string) {
 /** The first account, its owner and a token for them; undefined when there is an account already. The token is shown this once. */
 export async function firstOwner(
 	store: Store,
-	token = `vouch_${newSecret()}`,
+	token = newApiToken(),
 ): Promise<{ readonly accountId: string; readonly token: string } | undefined> {
 	return store.transaction(async ({ db, nowMs }) => {
 		const known = await db.selectFrom("accounts").select("id").limit(1).executeTakeFirst();
@@ -123,32 +133,8 @@ export async function firstOwner(
 			.insertInto("users")
 			.values({ ...person, disabled: 0, ...stamps })
 			.execute();
-		await addToken({ db, nowMs }, accountId, userId, token);
+		const grant = { accountId, userId, name: "first token", role: "owner", lifeSeconds: null, token } as const;
+		await issueApiToken({ db, nowMs }, grant);
 		return { accountId, token };
 	});
-}
-
-type Session = Parameters<Parameters<Store["transaction"]>[0]>[0];
-
-async function addToken(
-	{ db, nowMs }: Pick<Session, "db" | "nowMs">,
-	accountId: string,
-	userId: string,
-	token: string,
-) {
-	await db
-		.insertInto("api_tokens")
-		.values({
-			id: newId(nowMs),
-			account_id: accountId,
-			user_id: userId,
-			name: "first token",
-			token_digest: tokenDigestOf(token),
-			role: "owner",
-			expires_at: null,
-			revoked_at: null,
-			last_used_at: null,
-			created_at: nowMs,
-		})
-		.execute();
 }

@@ -1,40 +1,23 @@
 import type { z } from "zod";
-import type { apiTokenSchema, Role, userSchema } from "../../api/people/schema.ts";
+import type { Role, userSchema } from "../../api/people/schema.ts";
 import { newId } from "../../core/index.ts";
 import { personOf } from "../directives/create.ts";
-import { newSecret } from "../enrollment/tokens.ts";
-import { tokenDigestOf } from "../http/authenticate.ts";
 import type { Handlers } from "../http/handlers.ts";
 import { made } from "../http/idempotency.ts";
 import { refusal } from "../http/refusal.ts";
 import { afterId, pageOfRows } from "../paging.ts";
 import { flagOf, timeOf } from "../rows.ts";
 import type { Session } from "../store/store.ts";
-import type { ApiTokenRow, UserRow } from "../store/tables.ts";
+import type { UserRow } from "../store/tables.ts";
+import { issueApiToken, shownToken } from "./api-tokens.ts";
 
-/** So that a leaked one is known for what it is, by people and by secret scanners. */
-const TOKEN_PREFIX = "vouch_";
-
-function shownUser(row: UserRow): z.input<typeof userSchema> {
+export function shownUser(row: UserRow): z.input<typeof userSchema> {
 	return {
 		id: row.id,
 		name: row.name,
 		email: row.email,
 		role: row.role as Role,
 		disabled: row.disabled === 1,
-		created_at: timeOf(row.created_at),
-	};
-}
-
-function shownToken(row: ApiTokenRow): z.input<typeof apiTokenSchema> {
-	return {
-		id: row.id,
-		user_id: row.user_id,
-		name: row.name,
-		role: row.role as Role,
-		expires_at: timeOf(row.expires_at),
-		revoked_at: timeOf(row.revoked_at),
-		last_used_at: timeOf(row.last_used_at),
 		created_at: timeOf(row.created_at),
 	};
 }
@@ -156,21 +139,8 @@ export const accountHandlers = {
 			const forbid = (reason: string) => refusal("forbidden", { what: "Making a token", reason });
 			if (forWhom.id !== userId && role !== "owner") throw forbid("only an owner makes tokens for somebody else");
 			if (!mayGive(role, given)) throw forbid(`the role ${role} can't give the role ${given}`);
-			const token = `${TOKEN_PREFIX}${newSecret()}`;
-			const seconds = body.expires_in_seconds ?? null;
-			const row: ApiTokenRow = {
-				id: newId(session.nowMs),
-				account_id: accountId,
-				user_id: forWhom.id,
-				name: body.name,
-				token_digest: tokenDigestOf(token),
-				role: given,
-				expires_at: seconds === null ? null : session.nowMs + seconds * 1000,
-				revoked_at: null,
-				last_used_at: null,
-				created_at: session.nowMs,
-			};
-			await session.db.insertInto("api_tokens").values(row).execute();
+			const grant = { accountId, userId: forWhom.id, name: body.name, role: given };
+			const { row, token } = await issueApiToken(session, { ...grant, lifeSeconds: body.expires_in_seconds ?? null });
 			note({ payload: { token_id: row.id, role: given } });
 			return { status: 201, body: { ...shownToken(row), token } };
 		}),
