@@ -44,7 +44,7 @@ inWorlds("who speaks for a directive (conduits 2.3.4)", (world) => {
 		const node = await StockNode.join(world());
 		const directiveId = "01a1fce8-d646-7615-aa4c-de5ae8979835";
 		const claims = { directiveId, territoryId: node.territoryId, leaseId: null };
-		const authorization = `Bearer ${await world().tokens.issue(claims, world().nowMs())}`;
+		const authorization = `Bearer ${world().tokens.issue(claims, world().nowMs())}`;
 		const path = `/conduits/v1/directives/${directiveId}/heartbeat`;
 		assert.equal((await node.post(path, {}, { authorization })).status, 404);
 	});

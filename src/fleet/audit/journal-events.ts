@@ -1,13 +1,12 @@
 import { digestOfJson, type Json } from "../../core/index.ts";
 import type { JournalKeys } from "../../journal/index.ts";
-import type { AuditEventId } from "../../journal/schema.ts";
+import type { AuditEventId, JournalEntry } from "../../journal/schema.ts";
 import { append } from "../journal/journal.ts";
 import type { Session, Store } from "../store/store.ts";
 import type { AuditEventRow } from "../store/tables.ts";
 
-/** Events in one entry of the journal, and entries in one round. */
+/** Events of one round, of all accounts together. */
 const MOST_EVENTS = 500;
-const MOST_ENTRIES = 50;
 /** An event that is `pending` for longer belongs to a control plane that died: it is journaled as it stands. */
 const PENDING_MS = 3_600_000;
 
@@ -27,43 +26,43 @@ export function eventsDigest(events: readonly AuditEventRow[]) {
  * an entry that others have a checkpoint of.
  */
 export async function journalEvents(store: Store, keys: JournalKeys): Promise<number> {
-	let count = 0;
-	for (let entries = 0; entries < MOST_ENTRIES; entries++) {
+	for (let count = 0; ; ) {
 		const covered = await store.transaction((session) => journalSome(session, keys));
 		count += covered;
-		if (covered === 0) break;
+		if (covered < MOST_EVENTS) return count;
 	}
-	return count;
 }
 
 async function journalSome(session: Session, keys: JournalKeys): Promise<number> {
 	const { db, nowMs, kind } = session;
-	const waiting = db
+	const query = db
 		.selectFrom("audit_events")
+		.selectAll()
 		.where("journal_index", "is", null)
-		.where((is) => is.or([is("completed_at", "is not", null), is("created_at", "<", nowMs - PENDING_MS)]));
-	const oldest = await waiting.select("account_id").orderBy("id").limit(1).executeTakeFirst();
-	if (oldest === undefined) return 0;
-	const query = waiting.selectAll().where("account_id", "=", oldest.account_id).orderBy("id").limit(MOST_EVENTS);
+		.where((is) => is.or([is("completed_at", "is not", null), is("created_at", "<", nowMs - PENDING_MS)]))
+		.orderBy("id")
+		.limit(MOST_EVENTS);
+	// What another control plane journals now is locked.
 	const events = await (kind === "postgres" ? query.forUpdate().skipLocked() : query).execute();
-	const first = events[0];
-	const last = events.at(-1);
-	// Another control plane has them.
-	if (first === undefined || last === undefined) return 0;
-	const entry = {
-		kind: "audit" as const,
+	const groups = [...Map.groupBy(events, ({ account_id }) => account_id).values()];
+	const entries = groups.map((covered) => entryOf(covered, nowMs));
+	const places = await append(session, entries, keys);
+	for (const [at, covered] of groups.entries()) {
+		const ids = covered.map(({ id }) => id);
+		const index = places[at]?.leafIndex ?? null;
+		await db.updateTable("audit_events").set({ journal_index: index }).where("id", "in", ids).execute();
+	}
+	return events.length;
+}
+
+/** Of at least one event, in the order of their ids. */
+function entryOf(events: readonly AuditEventRow[], nowMs: number): JournalEntry {
+	return {
+		kind: "audit",
 		digest: eventsDigest(events),
 		time: new Date(nowMs).toISOString(),
-		first: first.id as AuditEventId,
-		last: last.id as AuditEventId,
+		first: events[0]?.id as AuditEventId,
+		last: events.at(-1)?.id as AuditEventId,
 		events: events.length,
 	};
-	const [inclusion] = await append(session, [entry], keys);
-	const ids = events.map(({ id }) => id);
-	await db
-		.updateTable("audit_events")
-		.set({ journal_index: inclusion?.leafIndex ?? null })
-		.where("id", "in", ids)
-		.execute();
-	return events.length;
 }

@@ -79,7 +79,8 @@ export async function timeOutCommands(session: Session): Promise<number> {
 	const open = await session.db
 		.selectFrom("commands")
 		.select("id")
-		.where("state", "in", ["queued", "dispatched", "awaiting_approval"])
+		// As the index `commands_open` has it.
+		.where("state", "in", sql<string>`('queued', 'dispatched', 'awaiting_approval')`)
 		.where(sql<boolean>`created_at + timeout_seconds * 1000 < ${session.nowMs}`)
 		.orderBy("created_at")
 		.limit(200)

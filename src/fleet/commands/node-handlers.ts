@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { sql } from "kysely";
 import { bytesFromBase64, canonicalJson, type Json } from "../../core/index.ts";
 import { territoryOf } from "../directives/poll.ts";
 import { noteEvent } from "../domain-events.ts";
@@ -31,7 +32,7 @@ const pending: Handlers["nodes.pendingCommands"] = ({ identity, store }, { query
 			.selectFrom("commands")
 			.selectAll()
 			.where("territory_id", "=", id)
-			.where("state", "=", "queued")
+			.where("state", "=", sql.lit("queued"))
 			.orderBy("id")
 			.limit(most);
 		const rows = await (session.kind === "postgres" ? waiting.forUpdate().skipLocked() : waiting).execute();

@@ -133,7 +133,7 @@ async function leaseOf({ directive, facility, atMs }: Leased, services: Services
 	const repository = facility.repo_url === null ? {} : { repo_url: facility.repo_url };
 	return {
 		directive_id: id,
-		directive_token: await services.tokens.issue(claims, atMs),
+		directive_token: services.tokens.issue(claims, atMs),
 		spec: {
 			directive_id: id,
 			facility: { id: facility.id, mount: "/workspace", ...repository },

@@ -89,7 +89,7 @@ export function directiveHeartbeat(services: Services): Handlers["nodes.directiv
 		});
 		const { id, territory_id, lease_id, cancel_requested_at } = beat.directive;
 		const claims = { directiveId: id, territoryId: territory_id ?? "", leaseId: lease_id };
-		const directive_token = await services.tokens.issue(claims, beat.nowMs);
+		const directive_token = services.tokens.issue(claims, beat.nowMs);
 		const cancel_requested = cancel_requested_at !== null;
 		return { status: 200, body: { cancel_requested, lease_renewed: true, directive_token } };
 	};

@@ -85,7 +85,7 @@ export class Authentication {
 	}
 
 	async #directive(territory: TerritoryRow, row: Operation, { headers, directiveId, what }: Shown): Promise<Identity> {
-		const verdict = await this.#tokens.read(bearerOf(headers) ?? "", this.#nowMs());
+		const verdict = this.#tokens.read(bearerOf(headers) ?? "", this.#nowMs());
 		const late = verdict.kind === "expired" && LATE_REPORTS.some((report) => row.route.endsWith(report));
 		const fix = "The lease is over, or it was never this one's. Stop the directive.";
 		if (verdict.kind === "invalid" || (verdict.kind === "expired" && !late))

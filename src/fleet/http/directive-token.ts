@@ -1,4 +1,5 @@
-import { errors, jwtVerify, SignJWT } from "jose";
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { z } from "zod";
 
 /** Seconds that a directive's token is valid: as long as its lease (conduits section 3.2). */
 export const TOKEN_TTL_SECONDS = 300;
@@ -16,7 +17,18 @@ export type TokenVerdict =
 	| { readonly kind: "expired"; readonly claims: DirectiveClaims }
 	| { readonly kind: "invalid" };
 
-/** Issues and reads the tokens by which a node speaks for one directive: JWT, HS256, opaque to the node. */
+/** The one header that we write, and the only one that we read: no token chooses its own algorithm. */
+const HEADER = Buffer.from('{"alg":"HS256","typ":"JWT"}').toString("base64url");
+const FORM = /^([\w-]{1,200})\.([\w-]{1,2000})\.([\w-]{43})$/;
+
+const payloadSchema = z.object({
+	tid: z.string(),
+	sub: z.string(),
+	lid: z.string().optional(),
+	exp: z.number(),
+});
+
+/** Issues and reads the tokens by which a node speaks for one directive: JWT (RFC 7519), HS256, opaque to the node. */
 export class DirectiveTokens {
 	readonly #secret: Uint8Array;
 
@@ -26,33 +38,28 @@ export class DirectiveTokens {
 		this.#secret = secret;
 	}
 
-	issue({ directiveId, territoryId, leaseId }: DirectiveClaims, nowMs: number): Promise<string> {
+	issue({ directiveId, territoryId, leaseId }: DirectiveClaims, nowMs: number): string {
 		const now = Math.floor(nowMs / 1000);
-		return new SignJWT({ tid: territoryId, ...(leaseId === null ? {} : { lid: leaseId }) })
-			.setProtectedHeader({ alg: "HS256", typ: "JWT" })
-			.setSubject(directiveId)
-			.setIssuedAt(now)
-			.setExpirationTime(now + TOKEN_TTL_SECONDS)
-			.sign(this.#secret);
+		const lease = leaseId === null ? {} : { lid: leaseId };
+		const claims = { tid: territoryId, ...lease, sub: directiveId, iat: now, exp: now + TOKEN_TTL_SECONDS };
+		const signed = `${HEADER}.${Buffer.from(JSON.stringify(claims)).toString("base64url")}`;
+		return `${signed}.${this.#signature(signed).toString("base64url")}`;
 	}
 
-	async read(token: string, nowMs: number): Promise<TokenVerdict> {
-		try {
-			const { payload } = await jwtVerify(token, this.#secret, {
-				algorithms: ["HS256"],
-				currentDate: new Date(nowMs),
-				requiredClaims: ["sub", "exp"],
-			});
-			return verdictOf("valid", payload);
-		} catch (error) {
-			// The signature was checked before the time was.
-			return error instanceof errors.JWTExpired ? verdictOf("expired", error.payload) : { kind: "invalid" };
-		}
+	/** The signature first, in constant time; nothing of what was not signed is read. */
+	read(token: string, nowMs: number): TokenVerdict {
+		const [, header, payload = "", signature = ""] = FORM.exec(token) ?? [];
+		const given = Buffer.from(signature, "base64url");
+		if (header !== HEADER || given.length !== 32) return { kind: "invalid" };
+		if (!timingSafeEqual(given, this.#signature(`${header}.${payload}`))) return { kind: "invalid" };
+		const read = payloadSchema.safeParse(JSON.parse(Buffer.from(payload, "base64url").toString("utf8")));
+		if (!read.success) return { kind: "invalid" };
+		const { sub, tid, lid, exp } = read.data;
+		const claims = { directiveId: sub, territoryId: tid, leaseId: lid ?? null };
+		return { kind: Math.floor(nowMs / 1000) < exp ? "valid" : "expired", claims };
 	}
-}
 
-function verdictOf(kind: "valid" | "expired", payload: Readonly<Record<string, unknown>>): TokenVerdict {
-	const { sub, tid, lid } = payload;
-	if (typeof sub !== "string" || typeof tid !== "string") return { kind: "invalid" };
-	return { kind, claims: { directiveId: sub, territoryId: tid, leaseId: typeof lid === "string" ? lid : null } };
+	#signature(signed: string): Buffer {
+		return createHmac("sha256", this.#secret).update(signed).digest();
+	}
 }

@@ -18,8 +18,8 @@ const JOBS: readonly Job[] = [
 	{ name: "reap leases", everyMs: 2_000, run: reapLeases },
 	{ name: "mark territories offline", everyMs: 30_000, run: markOffline },
 	{ name: "time out commands", everyMs: 5_000, run: (store) => store.transaction(timeOutCommands) },
-	{ name: "journal audit events", everyMs: 10_000, run: (store, { keys }) => journalEvents(store, keys) },
 	{ name: "receipts that no node gives", everyMs: 5_000, run: receiptsOfOurOwn },
+	{ name: "journal audit events", everyMs: 10_000, run: (store, { keys }) => journalEvents(store, keys) },
 	{ name: "remove old rows", everyMs: 3_600_000, run: (store) => clean(store, DEFAULT_RETENTION) },
 ];
 

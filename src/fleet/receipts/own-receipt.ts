@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { sql } from "kysely";
 import { STREAMS } from "../../api/conduits/schema.ts";
 import { canonicalJson, type Digest, digestOf, digestOfJson, type Json, toBase64, utf8 } from "../../core/index.ts";
 import { signEnvelope } from "../../evidence/index.ts";
@@ -50,14 +51,15 @@ async function giveSome(session: Session, services: Services): Promise<number> {
 	return signed.length;
 }
 
+/** The constants are those of the index `directives_unreceipted`. */
 async function withoutReceipt(session: Session): Promise<readonly Directive[]> {
 	const query = session.db
 		.selectFrom("directives as d")
-		.innerJoin("territories as t", "t.id", "d.territory_id")
+		.leftJoin("territories as t", "t.id", "d.territory_id")
 		.selectAll("d")
 		.where("d.receipt_digest", "is", null)
-		.where("d.attempts", ">", 0)
-		.where("d.state", "in", ["succeeded", "failed", "canceled", "timed_out"])
+		.where("d.attempts", ">", sql.lit(0))
+		.where("d.state", "in", sql<string>`('succeeded', 'failed', 'canceled', 'timed_out')`)
 		.where((is) =>
 			is.or([is("t.receipt_public_key", "is", null), is("d.finished_at", "<", session.nowMs - NODE_RECEIPT_MS)]),
 		)

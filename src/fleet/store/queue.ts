@@ -10,8 +10,14 @@ export type Facility = Selectable<FacilityRow>;
  * The queue. At most one directive of a facility is `ready`: the first of those that wait, while nobody holds the facility.
  * A claim reads ready ones only, so it costs the same whether ten or fifty thousand wait behind them.
  *
+ * What an index is partial by stands in the query as a constant: with a parameter, SQLite could not use the index.
+ *
  * Locks are always taken facility first, then directive; a claim, which comes from the other side, waits for none.
  */
+
+const READY = sql.lit<1>(1);
+const QUEUED = sql.lit("queued");
+const HELD = sql<string>`('leased', 'running')`;
 
 /** The directive, locked until the transaction ends; undefined when there is none. */
 export async function lockDirective(session: Session, directiveId: string): Promise<Directive | undefined> {
@@ -58,7 +64,7 @@ async function promote(session: Session, facilityId: string): Promise<void> {
 					.selectFrom("directives")
 					.select(["id", "account_id", "sandbox_profile", "ready"])
 					.where("facility_id", "=", facilityId)
-					.where("state", "=", "queued")
+					.where("state", "=", QUEUED)
 					.orderBy("priority", "desc")
 					.orderBy("id")
 					.limit(1)
@@ -67,7 +73,7 @@ async function promote(session: Session, facilityId: string): Promise<void> {
 		.updateTable("directives")
 		.set({ ready: 0 })
 		.where("facility_id", "=", facilityId)
-		.where("ready", "=", 1)
+		.where("ready", "=", READY)
 		.where("id", "!=", first?.id ?? "")
 		.execute();
 	if (first === undefined || first.ready === 1) return;
@@ -100,7 +106,7 @@ export async function claimable(session: Session, claim: Claim): Promise<readonl
 			.selectAll("d")
 			.where("d.account_id", "=", claim.accountId)
 			.where("d.sandbox_profile", "=", profile)
-			.where("d.ready", "=", 1)
+			.where("d.ready", "=", READY)
 			.where((is) => is.or([is("f.affinity", "=", "none"), is("f.territory_id", "=", claim.territoryId)]))
 			.orderBy("d.priority", "desc")
 			.orderBy("d.id")
@@ -179,7 +185,7 @@ export async function expired(session: Session, most: number): Promise<readonly 
 	const rows = await session.db
 		.selectFrom("directives")
 		.select("id")
-		.where("state", "in", ["leased", "running"])
+		.where("state", "in", HELD)
 		.where("lease_expires_at", "<", session.nowMs)
 		.orderBy("lease_expires_at")
 		.limit(most)
@@ -193,7 +199,7 @@ export async function heldBy(session: Session, territoryId: string): Promise<num
 		.selectFrom("directives")
 		.select(sql<number>`count(*)`.as("count"))
 		.where("territory_id", "=", territoryId)
-		.where("state", "in", ["leased", "running"])
+		.where("state", "in", HELD)
 		.executeTakeFirstOrThrow();
 	return Number(count);
 }

@@ -11,9 +11,7 @@ import {
 	SqliteQueryCompiler,
 } from "kysely";
 
-/** How long a statement outside a transaction waits for another process, blocking this one: readers hardly ever wait. */
-const STATEMENT_WAIT_MS = 1000;
-/** How long a transaction waits for its turn at the file, without blocking: others of this process may hold it. */
+/** How long a transaction, or a statement outside of one, waits for its turn at the file, without blocking this process. */
 const TURN_WAIT_MS = 30_000;
 const TURN_RETRY_MS = 2;
 const SQLITE_BUSY = 5;
@@ -46,7 +44,7 @@ class NodeSqliteDriver implements Driver {
 	}
 
 	async init(): Promise<void> {
-		const database = new DatabaseSync(this.#path, { timeout: STATEMENT_WAIT_MS });
+		const database = new DatabaseSync(this.#path);
 		for (const pragma of ["journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF"])
 			await inTurn(() => database.exec(`PRAGMA ${pragma}`));
 		this.#connection = new NodeSqliteConnection(database);
@@ -68,17 +66,12 @@ class NodeSqliteDriver implements Driver {
 
 	/** IMMEDIATE: takes the write lock at once, so that nothing that was read can change before it is written. */
 	async beginTransaction(connection: DatabaseConnection): Promise<void> {
-		const { database } = connection as NodeSqliteConnection;
-		database.exec("PRAGMA busy_timeout = 0");
-		try {
-			await inTurn(() => database.exec("BEGIN IMMEDIATE"));
-		} finally {
-			database.exec(`PRAGMA busy_timeout = ${STATEMENT_WAIT_MS}`);
-		}
+		const { begin } = connection as NodeSqliteConnection;
+		await inTurn(() => begin.run());
 	}
 
 	async commitTransaction(connection: DatabaseConnection): Promise<void> {
-		(connection as NodeSqliteConnection).database.exec("COMMIT");
+		(connection as NodeSqliteConnection).commit.run();
 	}
 
 	async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
@@ -94,12 +87,11 @@ class NodeSqliteDriver implements Driver {
 }
 
 /** Does it when nobody else has the file, asking again without blocking. */
-async function inTurn(act: () => void): Promise<void> {
+async function inTurn<Done>(act: () => Done): Promise<Done> {
 	const until = performance.now() + TURN_WAIT_MS;
 	for (;;) {
 		try {
-			act();
-			return;
+			return act();
 		} catch (error) {
 			const busy = error instanceof Error && "errcode" in error && (Number(error.errcode) & 0xff) === SQLITE_BUSY;
 			if (!busy || performance.now() > until) throw error;
@@ -108,20 +100,30 @@ async function inTurn(act: () => void): Promise<void> {
 	}
 }
 
+interface Prepared {
+	readonly statement: StatementSync;
+	readonly gives: "rows" | "nothing";
+}
+
 class NodeSqliteConnection implements DatabaseConnection {
 	readonly database: DatabaseSync;
-	readonly #statements = new Map<string, StatementSync>();
+	readonly begin: StatementSync;
+	readonly commit: StatementSync;
+	readonly #statements = new Map<string, Prepared>();
 
 	constructor(database: DatabaseSync) {
 		this.database = database;
+		this.begin = database.prepare("BEGIN IMMEDIATE");
+		this.commit = database.prepare("COMMIT");
 	}
 
 	async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
-		const statement = this.#prepared(sql);
 		const values = parameters as readonly SQLInputValue[];
-		if (statement.columns().length > 0) return { rows: statement.all(...values) as Row[] };
-		const { changes } = statement.run(...values);
-		return { rows: [], numAffectedRows: BigInt(changes) };
+		return inTurn(() => {
+			const { statement, gives } = this.#prepared(sql);
+			if (gives === "rows") return { rows: statement.all(...values) as Row[] };
+			return { rows: [], numAffectedRows: BigInt(statement.run(...values).changes) };
+		});
 	}
 
 	// biome-ignore lint/correctness/useYield: the interface has a stream, and nobody here uses one.
@@ -134,12 +136,13 @@ class NodeSqliteConnection implements DatabaseConnection {
 		this.database.close();
 	}
 
-	#prepared(sql: string): StatementSync {
+	#prepared(sql: string): Prepared {
 		const known = this.#statements.get(sql);
 		if (known !== undefined) return known;
 		if (this.#statements.size >= MAX_STATEMENTS) this.#statements.clear();
 		const statement = this.database.prepare(sql);
-		this.#statements.set(sql, statement);
-		return statement;
+		const prepared: Prepared = { statement, gives: statement.columns().length > 0 ? "rows" : "nothing" };
+		this.#statements.set(sql, prepared);
+		return prepared;
 	}
 }

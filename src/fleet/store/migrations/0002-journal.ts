@@ -13,6 +13,7 @@ export const journal: Migration = {
 			primary key (level, position))`,
 		// What they named was a place in another journal.
 		"update audit_events set journal_index = null",
+		"create index directives_ready_facility on directives (facility_id) where ready = 1",
 		`create index directives_unreceipted on directives (finished_at)
 			where receipt_digest is null and attempts > 0 and state in ('succeeded', 'failed', 'canceled', 'timed_out')`,
 	],
