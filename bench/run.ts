@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { benchGate } from "./gate.ts";
+import { benchImageRebuild } from "./image-rebuild.ts";
 import { describeMachine } from "./machine.ts";
 import { benchReceipt } from "./receipt.ts";
 import { type BenchResult, printResult, writeResult } from "./report.ts";
@@ -25,6 +26,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
 	gate: { programs: ["tinyproxy", "squid"], measure: benchGate },
 	receipt: { programs: [], measure: benchReceipt },
 	rootfs: { programs: ["umoci", "mksquashfs", "buildah"], measure: benchRootfs },
+	"image-rebuild": { programs: ["mmdebstrap", "buildah"], measure: benchImageRebuild },
 	verity: { programs: ["veritysetup"], measure: benchVerity },
 	vm: { programs: ["qemu-system-x86_64"], measure: benchVm },
 	workspace: { programs: ["git"], measure: benchWorkspace },
