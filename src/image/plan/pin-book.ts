@@ -12,11 +12,14 @@ export type PinMode = "remembered" | "update";
 /** What the names of one recipe meant, from its lock file or from the cache; looks up what is not known yet. */
 export class PinBook {
 	readonly #known: Pins;
+	readonly #kept: Pins;
 	readonly #used: Record<string, Pin> = {};
 	#fresh = 0;
 
-	constructor(known: Pins) {
+	/** `kept` stays written down without being believed: an update looks up again what it needs, and other platforms keep theirs. */
+	constructor(known: Pins, kept: Pins = known) {
 		this.#known = known;
+		this.#kept = kept;
 	}
 
 	/** The pin of that key and kind. `lookUp` asks the world. */
@@ -35,7 +38,7 @@ export class PinBook {
 
 	/** Those that this build needed, and those of other platforms that were known. */
 	all(): Pins {
-		return { ...this.#known, ...this.#used };
+		return { ...this.#kept, ...this.#used };
 	}
 
 	get lookedUp(): number {
@@ -45,10 +48,12 @@ export class PinBook {
 
 /** Throws VouchError `image-lock-invalid`: a lock that can't be read must not be taken for none. */
 export async function openPinBook(recipe: Recipe, cacheDirectory: string, mode: PinMode): Promise<PinBook> {
-	if (mode === "update") return new PinBook({});
 	const remembered = await readPins(rememberedPath(recipe, cacheDirectory)).catch(() => undefined);
-	const locked = recipe.lockFile === null ? undefined : await readLock(recipe.lockFile);
-	return new PinBook({ ...remembered, ...locked });
+	const { lockFile } = recipe;
+	// One that can't be read is what an update mends.
+	const locked = mode === "update" ? readPins(lockFile ?? "").catch(() => undefined) : readLock(lockFile);
+	const pins = { ...remembered, ...(await locked) };
+	return mode === "update" ? new PinBook({}, pins) : new PinBook(pins);
 }
 
 /** For the next build of this recipe on this machine; and, where asked, for everybody's. */
@@ -75,7 +80,8 @@ function rememberedPath(recipe: Recipe, cacheDirectory: string): string {
 	return join(cacheDirectory, "pins", `${key}.json`);
 }
 
-async function readLock(path: string): Promise<Pins | undefined> {
+async function readLock(path: string | null): Promise<Pins | undefined> {
+	if (path === null) return undefined;
 	try {
 		return await readPins(path);
 	} catch (error) {

@@ -137,6 +137,20 @@ test("a build context leaves out what .dockerignore says, and the lock", async (
 	assert.notEqual((await contextFolder(context, "Dockerfile", { cacheDirectory })).digest, digest);
 });
 
+test("an update looks up again what it needs and leaves the pins of other platforms", async () => {
+	const app = join(folder, "two-platforms");
+	mkdirSync(app);
+	writeFileSync(join(app, "Dockerfile"), "FROM scratch\n");
+	const recipe = await recipeFor({ source: app, platform: "linux/amd64" }, { host });
+	const pin = { kind: "kernel", kernel } as const;
+	const pins = { "kernel linux/amd64 default": pin, "kernel linux/riscv64 default": pin };
+	writeFileSync(join(app, "vouch-image.lock"), JSON.stringify({ schema: "vouch.image-lock/v1", pins }));
+	const book = await openPinBook(recipe, cacheDirectory, "update");
+	const newer = { kind: "kernel", kernel: { ...kernel, version: "6.2" } } as const;
+	assert.equal(await book.pin("kernel", "linux/amd64 default", async () => newer), newer);
+	assert.deepEqual(book.all(), { ...pins, "kernel linux/amd64 default": newer });
+});
+
 test("a lock that can't be read is refused, not passed over", async () => {
 	const app = join(folder, "locked");
 	mkdirSync(app);
