@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { realHost } from "../../src/host/index.ts";
 import { buildImage, openImageStore, recipeFor } from "../../src/image/index.ts";
+import type { Platform } from "../../src/image/schema.ts";
 import type { ImageRoot } from "../../src/runtime/index.ts";
 import { CACHE } from "./context.ts";
 
@@ -13,26 +14,28 @@ export function machineImage(): Promise<ImageRoot> {
 
 const built = new Map<string, Promise<ImageRoot>>();
 
-/** A tar or a folder as an image of that name. */
-export function imageOf(source: string, name: string): Promise<ImageRoot> {
-	const image = built.get(name) ?? build(source, name);
+/** A tar or a folder as an image of that name, for this machine's platform unless another is given. */
+export function imageOf(source: string, name: string, platform?: Platform): Promise<ImageRoot> {
+	const image = built.get(name) ?? build(source, name, platform);
 	built.set(name, image);
 	return image;
 }
 
-async function build(source: string, name: string): Promise<ImageRoot> {
+async function build(source: string, name: string, platform: Platform | undefined): Promise<ImageRoot> {
 	const host = realHost();
 	const store = openImageStore(join(CACHE, "images"));
-	const recipe = await recipeFor({ source, name }, { host });
+	const recipe = await recipeFor({ source, name, ...(platform === undefined ? {} : { platform }) }, { host });
 	const { digest } = await buildImage(recipe, { store, cacheDirectory: CACHE, host });
 	const stored = await store.resolve(digest);
 	if (stored === undefined) throw new Error(`the test image ${name} was not kept`);
 	return { kind: "image", ...stored };
 }
 
+/** What it is made of. */
+export const MACHINE_TAR = join(CACHE, "machine-debian.tar");
+
 function debianTar(): string {
-	const path = join(CACHE, "machine-debian.tar");
-	if (existsSync(path)) return path;
+	if (existsSync(MACHINE_TAR)) return MACHINE_TAR;
 	mkdirSync(CACHE, { recursive: true });
 	const excluded = ["man", "doc", "locale", "info"].map((folder) => `--dpkgopt=path-exclude=/usr/share/${folder}/*`);
 	const fresh = join(CACHE, "machine-debian-new.tar");
@@ -46,6 +49,6 @@ function debianTar(): string {
 		},
 	);
 	if (made.status !== 0) throw new Error(`mmdebstrap: ${made.stderr}`);
-	renameSync(fresh, path);
-	return path;
+	renameSync(fresh, MACHINE_TAR);
+	return MACHINE_TAR;
 }
