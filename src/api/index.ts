@@ -28,4 +28,5 @@ export { type ApiFailure, apiFailures, wireCode } from "./failures.ts";
 export { openApiDocument } from "./openapi.ts";
 export { type Answer, type Caller, type Input, type Operation, ORDINARY_BODY_BYTES } from "./operation.ts";
 export { type OperationName, type Operations, operations } from "./operations.ts";
+export { auditDigest } from "./people/audit-digest.ts";
 export { RATES, type Rate, type RateName } from "./rates.ts";

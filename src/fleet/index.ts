@@ -7,11 +7,9 @@
  * Never     touches a machine: no process, no mount, no socket but its own listener. Never keeps a secret in the database.
  * Start at  `control-plane.ts`, who handles what; `store/queue.ts`, the queue; `directives/poll.ts`, the lease.
  */
-// For who checks the journal: what an `audit` entry says of events.
 
 export { issueApiToken, newApiToken } from "./account/api-tokens.ts";
 export { IdentityProvider } from "./account/identity-provider.ts";
-export { eventsDigest } from "./audit/journal-events.ts";
 export { type BlobStore, DirectoryBlobs } from "./blobs/blob-store.ts";
 export { S3Blobs } from "./blobs/s3-blobs.ts";
 export { type ControlPlane, type ControlPlaneParts, createControlPlane } from "./control-plane.ts";
@@ -21,7 +19,7 @@ export { newSecret } from "./enrollment/tokens.ts";
 export { type AuthSettings, type TerritoryAuthMode, tokenDigestOf } from "./http/authenticate.ts";
 export { DirectiveTokens } from "./http/directive-token.ts";
 export { checkJournal } from "./journal/journal.ts";
-export type { FleetSettings, Services } from "./services.ts";
+export { type FleetSettings, LEASE_MS, type Services } from "./services.ts";
 export { type BackupContents, backupStore, restoreStore } from "./store/backup.ts";
 export { openStore } from "./store/open.ts";
 // Rows for tests, of other folders too.

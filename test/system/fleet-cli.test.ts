@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { chmodSync, existsSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { after, before, test } from "node:test";
 import { type FleetDoor, openFleetDoor, ScriptedNode } from "./fleet-door.ts";
 import type { Ended } from "./front-door.ts";
@@ -174,6 +175,29 @@ test("every list prints for people and for scripts, and goes on where it ended",
 	assert.notEqual(await good("facility", "ls", "--limit", "1", "--cursor", cursor), text);
 	const lines = (await good("audit", "export", "--event", "api.facilities.create")).trim().split("\n");
 	assert.ok(lines.length >= 3 && lines.every((line) => JSON.parse(line).event_type === "api.facilities.create"));
+});
+
+test("audit verify proves that events are as they were journaled, and says which were changed", async () => {
+	const checkpoint = join(fleet.door.directory, "checkpoint");
+	const verify = async () => {
+		const { code, stdout } = await vouch("audit", "verify", "--checkpoint", checkpoint, "--json");
+		return { code, ...(JSON.parse(stdout.toString()) as { covered: number; waiting: number; problems: string[] }) };
+	};
+	let first = await verify();
+	// A round of the jobs comes every few seconds.
+	for (const end = Date.now() + 60_000; first.covered === 0 && Date.now() < end; ) first = await verify();
+	assert.deepEqual([first.code, first.problems], [0, []]);
+	assert.ok(first.covered > 0);
+	await facility("later");
+	assert.equal((await verify()).code, 0);
+	const store = new DatabaseSync(join(fleet.door.data, "server/store.sqlite"));
+	store.exec("update audit_events set payload = '{\"innocent\":true}' where journal_index is not null and rowid = 1");
+	store.close();
+	const last = await verify();
+	assert.equal(last.code, 1);
+	assert.match(last.problems.join(), /^entry \d+: an event that it covers was changed$/);
+	writeFileSync(checkpoint, readFileSync(checkpoint, "utf8").replace("\n", "\n9"));
+	assert.match((await verify()).problems.join(), /that was kept is not signed by the key/);
 });
 
 test("a device command goes out and its result comes back", async () => {

@@ -51,6 +51,17 @@ export const auditOperations = {
 		answers: { 200: people.journalCheckpointSchema },
 		rate: "people",
 	}),
+	"journal.consistency": operation({
+		summary: "Gives the proof that the journal only grew since it had a size",
+		method: "GET",
+		route: `${API}/journal/consistency`,
+		effect: "read",
+		callers: READERS,
+		query: z.object({ from: z.coerce.number<number>().int().nonnegative() }),
+		answers: { 200: people.journalConsistencySchema },
+		failures: ["not-found"],
+		rate: "people",
+	}),
 	"journal.entry": operation({
 		summary: "Gives an entry of the journal and the proof that it is there",
 		method: "GET",

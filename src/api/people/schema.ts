@@ -403,4 +403,11 @@ export const journalEntrySchema = z.object({
 	path: z.array(z.base64()),
 	checkpoint: z.string(),
 });
+export const journalConsistencySchema = z.object({
+	from: z.int(),
+	size: z.int(),
+	/** RFC 9162, section 2.1.4. */
+	path: z.array(z.base64()),
+	checkpoint: z.string(),
+});
 export const journalCheckpointSchema = z.object({ checkpoint: z.string(), size: z.int(), public_key: z.base64() });

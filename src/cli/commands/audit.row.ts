@@ -1,4 +1,5 @@
 import type { CommandRow } from "../command.ts";
+import { jsonFlag } from "../command.ts";
 import { type MemberFlag, operationRow, pageFlags, serverFlag } from "../fleet/operation-row.ts";
 
 const filters: readonly MemberFlag[] = [
@@ -26,6 +27,31 @@ const exportRow: CommandRow = {
 	load: async () => (await import("./audit.ts")).auditExportAction(filters),
 };
 
+const verifyRow: CommandRow = {
+	path: ["audit", "verify"],
+	summary: "prove that audit events are as they were journaled",
+	description:
+		"Fetches audit events and the entries of the journal that cover them, and checks that each entry is in the signed journal and " +
+		"names exactly these events. Events of the last minute may not be journaled yet. With a checkpoint that was kept earlier it " +
+		"proves too that nothing before it was rewritten. Exits 1 when something does not hold.",
+	operands: [],
+	flags: [
+		{ name: "--key", value: "PUB", completes: "file", summary: "the control plane's public key; default what it says" },
+		{
+			name: "--checkpoint",
+			value: "FILE",
+			completes: "file",
+			summary: "compare with the checkpoint in this file; write the new one there when all holds",
+		},
+		serverFlag,
+		jsonFlag,
+	],
+	examples: [
+		{ command: "vouch audit verify --checkpoint ~/vouch.checkpoint", says: "Every day, with yesterday's checkpoint:" },
+	],
+	load: async () => (await import("./audit.ts")).auditVerifyAction,
+};
+
 export const auditRows: readonly CommandRow[] = [
 	operationRow({
 		path: ["audit"],
@@ -37,4 +63,5 @@ export const auditRows: readonly CommandRow[] = [
 		examples: [{ command: "vouch audit --severity warn", says: "What somebody should look at:" }],
 	}),
 	exportRow,
+	verifyRow,
 ];

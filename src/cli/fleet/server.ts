@@ -44,7 +44,7 @@ export async function startServer(settings: ServerSettings, ownDataDirectory: st
 		const control = createControlPlane({
 			store,
 			services: {
-				tokens: new DirectiveTokens(Buffer.from(secret, "base64url")),
+				tokens: new DirectiveTokens(Buffer.from(secret, "base64url"), settings.leaseSeconds * 1000),
 				blobs: blobsOf(settings, directory),
 				authority,
 				keys,
@@ -53,6 +53,7 @@ export async function startServer(settings: ServerSettings, ownDataDirectory: st
 					cableUrl: settings.cableUrl,
 					nodeVersions: latest === "" ? null : { latest, minimum },
 					maxLogChunkBytes: settings.maxLogChunkBytes,
+					leaseMs: settings.leaseSeconds * 1000,
 				},
 			},
 			auth: {

@@ -1,35 +1,17 @@
 import { Readable } from "node:stream";
 import type { z } from "zod";
-import type { approvalRecordSchema, auditEventSchema } from "../../api/people/schema.ts";
+import type { approvalRecordSchema } from "../../api/people/schema.ts";
 import { personOf } from "../directives/create.ts";
 import type { Context, Handlers } from "../http/handlers.ts";
 import { afterId, pageOfRows } from "../paging.ts";
 import { jsonOf, timeOf } from "../rows.ts";
 import type { Session } from "../store/store.ts";
-import type { ApprovalRow, AuditEventRow } from "../store/tables.ts";
+import type { ApprovalRow } from "../store/tables.ts";
+import { shownEvent } from "./shown.ts";
 
-type Shown = z.input<typeof auditEventSchema>;
 type Filter = Omit<Parameters<Handlers["audit.list"]>[1]["query"], "limit" | "cursor">;
 
 const EXPORT_BATCH = 500;
-
-function shown(row: AuditEventRow): Shown {
-	return {
-		id: row.id,
-		event_type: row.event_type,
-		severity: row.severity as "info",
-		actor_user_id: row.actor_user_id,
-		territory_id: row.territory_id,
-		directive_id: row.directive_id,
-		command_id: row.command_id,
-		payload: jsonOf(row.payload),
-		context: jsonOf(row.context),
-		outcome: row.outcome as "done",
-		created_at: timeOf(row.created_at),
-		completed_at: timeOf(row.completed_at),
-		journal_index: row.journal_index,
-	};
-}
 
 function shownApproval(row: ApprovalRow): z.input<typeof approvalRecordSchema> {
 	return {
@@ -62,7 +44,7 @@ async function* exported(context: Context, filter: Filter): AsyncGenerator<strin
 		const rows = await context.store.read((session) =>
 			matching(session, context, filter).where("id", ">", after).orderBy("id").limit(EXPORT_BATCH).execute(),
 		);
-		for (const row of rows) yield `${JSON.stringify(shown(row))}\n`;
+		for (const row of rows) yield `${JSON.stringify(shownEvent(row))}\n`;
 		const last = rows.at(-1);
 		if (last === undefined || rows.length < EXPORT_BATCH) return;
 		after = last.id;
@@ -79,7 +61,7 @@ export const auditHandlers = {
 				.limit(query.limit + 1)
 				.execute();
 			const page = pageOfRows(rows, query, ({ id }) => id);
-			return { status: 200, body: { audit_events: page.rows.map(shown), next_cursor: page.next_cursor } };
+			return { status: 200, body: { audit_events: page.rows.map(shownEvent), next_cursor: page.next_cursor } };
 		}),
 	"audit.export": async (context, { query }) => {
 		const headers = { "content-disposition": 'attachment; filename="audit.jsonl"' };

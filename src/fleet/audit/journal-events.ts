@@ -1,25 +1,15 @@
-import { digestOfJson, type Json } from "../../core/index.ts";
+import { auditDigest } from "../../api/index.ts";
 import type { JournalKeys } from "../../journal/index.ts";
 import type { AuditEventId, JournalEntry } from "../../journal/schema.ts";
 import { append } from "../journal/journal.ts";
 import type { Session, Store } from "../store/store.ts";
 import type { AuditEventRow } from "../store/tables.ts";
+import { shownEvent } from "./shown.ts";
 
 /** Events of one round, of all accounts together. */
 const MOST_EVENTS = 500;
 /** An event that is `pending` for longer belongs to a control plane that died: it is journaled as it stands. */
 const PENDING_MS = 3_600_000;
-
-/** What of an event is covered: everything but where the entry is. */
-export function coveredEvent({ journal_index: _, ...event }: AuditEventRow): Json {
-	return { ...event };
-}
-
-/** Digest of some events, in the order of their ids: who has them can compute it again. */
-export function eventsDigest(events: readonly AuditEventRow[]) {
-	const sorted = [...events].sort((a, b) => (a.id < b.id ? -1 : 1));
-	return digestOfJson(sorted.map(coveredEvent));
-}
 
 /**
  * Puts digests of audit events into the journal, one account's in an entry: what is changed or removed afterwards no longer fits
@@ -59,7 +49,7 @@ async function journalSome(session: Session, keys: JournalKeys): Promise<number>
 function entryOf(events: readonly AuditEventRow[], nowMs: number): JournalEntry {
 	return {
 		kind: "audit",
-		digest: eventsDigest(events),
+		digest: auditDigest(events.map(shownEvent)),
 		time: new Date(nowMs).toISOString(),
 		first: events[0]?.id as AuditEventId,
 		last: events.at(-1)?.id as AuditEventId,

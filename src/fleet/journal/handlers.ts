@@ -2,7 +2,7 @@ import { toBase64 } from "../../core/index.ts";
 import type { Handlers } from "../http/handlers.ts";
 import { refusal } from "../http/refusal.ts";
 import type { Services } from "../services.ts";
-import { headOf, prove } from "./journal.ts";
+import { headOf, prove, proveGrowth } from "./journal.ts";
 
 /** The journal as others see it: its checkpoint, to be remembered elsewhere, and its entries with their proofs. */
 export function journalHandlers({ keys }: Services) {
@@ -11,6 +11,11 @@ export function journalHandlers({ keys }: Services) {
 			const { size, checkpoint } = await store.read(headOf);
 			const public_key = toBase64(keys.signer().publicKey.raw);
 			return { status: 200, body: { checkpoint, size, public_key } };
+		},
+		"journal.consistency": async ({ store }, { query: { from } }) => {
+			const found = await store.transaction((session) => proveGrowth(session, from));
+			if (found === undefined) throw refusal("not-found", { kind: "journal of size", id: String(from) });
+			return { status: 200, body: { from, ...found } };
 		},
 		"journal.entry": async ({ store }, { path: { index } }) => {
 			// The head and the hashes of one moment.

@@ -1,5 +1,6 @@
 import { canonicalJson, equalBytes, toBase64, utf8 } from "../../core/index.ts";
 import {
+	consistencyProof,
 	inclusionProof,
 	journalOriginOf,
 	leafHash,
@@ -7,6 +8,7 @@ import {
 	parseCheckpoint,
 	rangeHash,
 	type SignedCheckpoint,
+	type SubtreeHashes,
 	signCheckpoint,
 	treeHash,
 } from "../../evidence/index.ts";
@@ -43,21 +45,21 @@ export async function append(
 	const head = await (kind === "postgres" ? query.forUpdate() : query).executeTakeFirstOrThrow();
 	const signed = readHead(head.checkpoint, head.size, keys);
 	const known = await hashesAt(session, frontierOf(head.size));
-	const rootBefore = rangeHash(0, head.size, from(known));
+	const rootBefore = rangeHash(0, head.size, fromKnown(known));
 	if (signed !== undefined && !equalBytes(rootBefore, signed.root)) throw damaged("its hashes do not give its root");
 	const texts = entries.map((entry) => canonicalJson(journalEntrySchema.parse(entry)));
 	const grown = texts.flatMap((text, at) => grow(known, head.size + at, leafHash(utf8(text))));
 	const size = head.size + texts.length;
 	const signer = keys.signer();
 	const origin = signed?.origin ?? journalOriginOf(signer.publicKey);
-	const checkpoint = signCheckpoint({ origin, size, root: rangeHash(0, size, from(known)) }, signer);
+	const checkpoint = signCheckpoint({ origin, size, root: rangeHash(0, size, fromKnown(known)) }, signer);
 	lastSigned.set(keys, checkpoint);
 	const rows = texts.map((entry, at) => ({ leaf_index: head.size + at, entry }));
 	for (const some of inParts(rows)) await db.insertInto("journal_entries").values(some).execute();
 	for (const some of inParts(grown)) await db.insertInto("journal_hashes").values(some).execute();
 	await db.updateTable("journal_heads").set({ size, checkpoint }).execute();
 	return rows.map(({ leaf_index: leafIndex }) => {
-		const path = inclusionProof(leafIndex, size, from(known)).map(toBase64);
+		const path = inclusionProof(leafIndex, size, fromKnown(known)).map(toBase64);
 		return { leafIndex, path, checkpoint };
 	});
 }
@@ -71,13 +73,30 @@ export async function prove(
 	const { size, checkpoint } = await db.selectFrom("journal_heads").selectAll().executeTakeFirstOrThrow();
 	const row = await db.selectFrom("journal_entries").select("entry").where("leaf_index", "=", index).executeTakeFirst();
 	if (checkpoint === null || row === undefined || index >= size) return undefined;
+	const known = await hashesFor(session, (hashes) => inclusionProof(index, size, hashes));
+	const path = inclusionProof(index, size, fromKnown(known)).map(toBase64);
+	return { entry: JSON.parse(row.entry), inclusion: { leafIndex: index, path, checkpoint } };
+}
+
+/** The proof that the journal only grew since it had `from` entries; undefined when it never had as many. */
+export async function proveGrowth(
+	session: Session,
+	from: number,
+): Promise<{ readonly size: number; readonly path: string[]; readonly checkpoint: string } | undefined> {
+	const { size, checkpoint } = await session.db.selectFrom("journal_heads").selectAll().executeTakeFirstOrThrow();
+	if (checkpoint === null || from > size) return undefined;
+	const known = await hashesFor(session, (hashes) => consistencyProof(from, size, hashes));
+	return { size, path: consistencyProof(from, size, fromKnown(known)).map(toBase64), checkpoint };
+}
+
+/** The stored hashes that a proof asks for. */
+async function hashesFor(session: Session, prove: (hashes: SubtreeHashes) => unknown): Promise<Hashes> {
 	const places: Place[] = [];
-	inclusionProof(index, size, (level, position) => {
+	prove((level, position) => {
 		places.push({ level, position });
 		return new Uint8Array(32);
 	});
-	const path = inclusionProof(index, size, from(await hashesAt(session, places))).map(toBase64);
-	return { entry: JSON.parse(row.entry), inclusion: { leafIndex: index, path, checkpoint } };
+	return hashesAt(session, places);
 }
 
 export async function headOf({ db }: Session): Promise<{ readonly size: number; readonly checkpoint: string }> {
@@ -131,7 +150,7 @@ function grow(known: Hashes, index: number, leaf: Uint8Array): readonly (Place &
 		const { level, position, hash } = last;
 		known.set(nameOf(last), hash);
 		if (position % 2 === 0) break;
-		const left = from(known)(level, position - 1);
+		const left = fromKnown(known)(level, position - 1);
 		last = { level: level + 1, position: (position - 1) / 2, hash: nodeHash(left, hash) };
 		grown.push(last);
 	}
@@ -160,7 +179,7 @@ async function hashesAt({ db }: Session, places: readonly Place[]): Promise<Hash
 	return new Map(rows.map((row) => [nameOf(row), row.hash]));
 }
 
-function from(known: Hashes) {
+function fromKnown(known: Hashes) {
 	return (level: number, position: number): Uint8Array => {
 		const hash = known.get(nameOf({ level, position }));
 		if (hash === undefined) throw damaged(`hash ${position} of level ${level} is missing`);
