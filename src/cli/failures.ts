@@ -134,6 +134,18 @@ export const { table, failure, fail } = defineFailures({
 		sentence:
 			"Looking up the image {image}: there is none by that name or digest. `vouch image ls` lists those there are.",
 	},
+	"cli.helper-missing": {
+		audience: "operator",
+		retry: "never",
+		status: 503,
+		sentence: "Installing: the helper {path} is not there. Build it: bash {script}",
+	},
+	"cli.install-failed": {
+		audience: "operator",
+		retry: "safe",
+		status: 500,
+		sentence: "Installing into {root}: {problem}. What was written is whole; mend that and install again.",
+	},
 	"cli.agent-enrolled": {
 		audience: "operator",
 		retry: "never",

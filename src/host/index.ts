@@ -9,7 +9,9 @@
  */
 
 export { fakeHost, type HostCall, type HostScript } from "./fake-host.ts";
+export { askHelper, type HelperCall } from "./helper-client.ts";
 export type * from "./host.ts";
+export { settleInOwnGroup } from "./own-group.ts";
 export { realHost } from "./real-host.ts";
 export { socketOwner } from "./socket-owner.ts";
 export * from "./tree/index.ts";

@@ -14,7 +14,7 @@ import {
 } from "../../agent/index.ts";
 import { systemClock } from "../../core/index.ts";
 import { type PublicKey, parsePublicKey } from "../../evidence/index.ts";
-import { realHost } from "../../host/index.ts";
+import { askHelper, realHost, settleInOwnGroup } from "../../host/index.ts";
 import { openKeyStore } from "../../journal/index.ts";
 import { type ConductParts, RunRecords, upstreamProxyOf } from "../../runtime/index.ts";
 import type { Directories } from "../directories.ts";
@@ -52,6 +52,7 @@ export async function startAgent(
 	const access = { territoryId: settings.territoryId || null, tls: credentials.tls, ...(headers && { headers }) };
 	const transport = new Transport({ serverUrl: settings.serverUrl, ...access });
 	const release = claimDirectory(directory);
+	if (headers === undefined) await takeControlGroup(settings, log);
 	const engine = engineOf(settings, directory, directories, log);
 	await engine.recover();
 	const stopping = new AbortController();
@@ -101,6 +102,17 @@ export async function startAgent(
 	};
 }
 
+/** Limits need a control group of this node's own. Without one they are refused, directive by directive. */
+async function takeControlGroup({ helperSocket }: AgentSettings, log: Logger): Promise<void> {
+	const own = settleInOwnGroup();
+	if (own !== undefined) log.info({ group: own }, "limits are kept in the control group that was handed over");
+	if (own !== undefined || helperSocket === "") return;
+	await askHelper(helperSocket, "delegate-control-group").then(
+		(group) => log.info({ group }, "the helper handed over a control group"),
+		(error: Error) => log.warn({ problem: error.message }, "the helper hands over no control group"),
+	);
+}
+
 /** Where a node keeps what is its own. */
 export function agentDirectory({ dataDirectory }: Pick<AgentSettings, "dataDirectory">, { data }: Directories): string {
 	return dataDirectory || join(data, "agent");
@@ -142,7 +154,8 @@ function controlPlaneKeys({ controlPlaneKey }: AgentSettings, log: Logger): read
 	throw fail("cli.settings-invalid", { problems: `control_plane_key: ${parsed.reason.sentence}` });
 }
 
-function credentialsOf({ certificateAuthority: ca, certificate, key }: AgentSettings): Credentials {
+/** Throws `cli.settings-invalid` when a file that the settings name can't be read. */
+export function credentialsOf({ certificateAuthority: ca, certificate, key }: AgentSettings): Credentials {
 	try {
 		return new Credentials({ ca, certificate, key });
 	} catch (error) {

@@ -75,3 +75,40 @@ export const agentEnrollRow: CommandRow = {
 	],
 	load: async () => (await import("./agent.ts")).agentEnrollAction,
 };
+
+export const agentDoctorRow: CommandRow = {
+	path: ["agent", "doctor"],
+	summary: "try everything that this node needs",
+	description:
+		"Tries the certificate, the control plane, the drivers, git, the disk and what secrets need, and says what mends what is missing. " +
+		"Exits 1 when directives can't be run.",
+	operands: [],
+	flags: [configFlag, dataFlag, jsonFlag],
+	examples: [{ command: "vouch agent doctor --config /etc/vouch/agent.yaml", says: "Of a service:" }],
+	load: async () => (await import("./agent-upkeep.ts")).agentDoctorAction,
+};
+
+export const agentInstallRow: CommandRow = {
+	path: ["agent", "install"],
+	summary: "install the agent as a hardened systemd service",
+	description:
+		"Writes the units of the service, of its privileged helper and of the helper's socket, and the user that it runs as; then says " +
+		"what to run to enroll and start it. The service is an unprivileged user's without a capability.",
+	operands: [],
+	flags: [
+		{ name: "--user", value: "NAME", summary: "who it runs as; default vouch" },
+		{
+			name: "--config",
+			value: "FILE",
+			summary: "settings of the service; default /var/lib/vouch-agent/agent/agent.yaml",
+		},
+		{ name: "--root", value: "FOLDER", completes: "directory", summary: "install below this folder instead of /" },
+		{ name: "--dry-run", summary: "print what would be written" },
+		jsonFlag,
+	],
+	examples: [
+		{ command: "vouch agent install --dry-run", says: "Look first:" },
+		{ command: "sudo vouch agent install", says: "Then:" },
+	],
+	load: async () => (await import("./agent-upkeep.ts")).agentInstallAction,
+};

@@ -92,18 +92,20 @@ async function virtualisationCheck({ host }: Parts): Promise<Check> {
 
 const SIGNS = { ok: "green", warning: "yellow", missing: "red" } as const;
 
-function show(sections: readonly Section[], verdict: "works" | "does not work"): void {
-	for (const { title, checks } of sections) {
-		const rows = checks.map(({ name, status, found }) => [
-			`  ${paint(SIGNS[status], status, process.stdout)}`,
-			name,
-			found,
-		]);
-		process.stdout.write(`${paint("bold", title, process.stdout)}\n${table(rows)}\n`);
-		for (const { fix, name, status } of checks) {
-			if (status !== "ok" && fix !== null) process.stdout.write(`    mend ${name}:\n      ${fix}\n`);
-		}
+export function showChecks(title: string, checks: readonly Check[]): void {
+	const rows = checks.map(({ name, status, found }) => [
+		`  ${paint(SIGNS[status], status, process.stdout)}`,
+		name,
+		found,
+	]);
+	process.stdout.write(`${paint("bold", title, process.stdout)}\n${table(rows)}\n`);
+	for (const { fix, name, status } of checks) {
+		if (status !== "ok" && fix !== null) process.stdout.write(`    mend ${name}:\n      ${fix}\n`);
 	}
+}
+
+function show(sections: readonly Section[], verdict: "works" | "does not work"): void {
+	for (const { title, checks } of sections) showChecks(title, checks);
 	process.stdout.write(
 		verdict === "works"
 			? "\nThis machine can isolate runs.\n"

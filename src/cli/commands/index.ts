@@ -1,6 +1,6 @@
 /** The command table: what there is, and how each command is called. Rows hold data; each loads its action when it runs. */
 import type { CommandRow } from "../command.ts";
-import { agentEnrollRow, agentRow } from "./agent.row.ts";
+import { agentDoctorRow, agentEnrollRow, agentInstallRow, agentRow } from "./agent.row.ts";
 import { auditRows } from "./audit.row.ts";
 import { commandRows } from "./commands.row.ts";
 import { completionRow } from "./completion.row.ts";
@@ -77,6 +77,8 @@ export const rows: readonly CommandRow[] = [
 	serverRow,
 	agentRow,
 	agentEnrollRow,
+	agentDoctorRow,
+	agentInstallRow,
 	doctorRow,
 	completionRow,
 ];

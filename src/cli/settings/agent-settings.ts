@@ -174,6 +174,14 @@ export const agentSettings = {
 		standard: "refused",
 		reason: "directives of that profile run without isolation",
 	}),
+	helperSocket: setting({
+		key: "helper.socket",
+		flag: null,
+		environment: "VOUCH_AGENT_HELPER_SOCKET",
+		schema: optionalPath,
+		standard: "",
+		reason: "empty asks nobody: systemd hands a unit its control group; the helper does where it does not",
+	}),
 	secretsDirectory: setting({
 		key: "secrets.directory",
 		flag: null,
