@@ -33,6 +33,20 @@ export const { table, failure, fail } = defineFailures({
 		status: 400,
 		sentence: "Reading {path}: {problem}. Run `vouch login` again.",
 	},
+	"cli.no-facility": {
+		audience: "caller",
+		retry: "never",
+		status: 400,
+		sentence:
+			"Submitting: there is no facility to run it in. Run `vouch facility create --empty --name app`, then submit again.",
+	},
+	"cli.no-diff": {
+		audience: "caller",
+		retry: "never",
+		status: 404,
+		sentence:
+			"Reading the diff of directive {directive}: {why}. `vouch show {directive}` lists the paths that it changed.",
+	},
 	"cli.name-unclear": {
 		audience: "caller",
 		retry: "never",

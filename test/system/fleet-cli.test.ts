@@ -50,6 +50,27 @@ test("a token is only sent to the server that it was kept for", async () => {
 	assert.match(stderr, /there is no token for it.*\[cli\.no-token\]/);
 });
 
+test("submit needs no facility where there is one, and says the whole command where there is none", async () => {
+	const none = await vouch("submit", "--", "true");
+	assert.equal(none.code, 125);
+	assert.match(none.stderr, /vouch facility create --empty --name app.*\[cli\.no-facility\]/);
+	await facility("only");
+	const done = node.next({});
+	const { code, stderr } = await vouch("submit", "--", "true");
+	assert.equal(code, 0, stderr);
+	assert.match(stderr, /^vouch: in facility only, the only one\n/);
+	const id = await done;
+	const { code: missing, stderr: why } = await vouch("diff", id);
+	assert.equal(missing, 125);
+	assert.match(why, /it changed nothing, or its facility is no git repository.*\[cli\.no-diff\]/);
+	const shown = await good("show", id);
+	assert.match(shown, /^directive +[0-9a-f-]{36}\ncommand +true\nfacility +only /);
+	assert.match(shown, /asked +\S+ \S+ ago, by you\n/);
+	assert.match(shown, /ran on +scripted /);
+	const several = await facility("several").then(() => vouch("submit", "--", "true"));
+	assert.match(several.stderr, /There are several facilities: say which with --facility/);
+});
+
 test("submit follows the output, ends with the command's exit code, and tells of the diff", async () => {
 	await facility("app");
 	const done = node.next({
@@ -72,6 +93,11 @@ test("submit follows the output, ends with the command's exit code, and tells of
 	assert.equal(await good("logs", id, "--only", "stderr"), "err\n");
 	const both = await vouch("logs", id);
 	assert.deepEqual([both.stdout.toString(), both.stderr], ["out\n", "err\n"]);
+	const { tokens } = await fleet.owner.tokens.list();
+	assert.ok(
+		tokens.every(({ last_used_at }) => last_used_at !== null),
+		"its use is noted",
+	);
 	assert.match(await good("directives", "--state", "failed"), new RegExp(`${id} .* failed +3 `));
 });
 

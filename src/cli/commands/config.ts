@@ -1,11 +1,16 @@
 import type { Action } from "../command.ts";
 import { ownLogins, serverMeant } from "../fleet/session.ts";
 import { printable, printJson, table } from "../screen.ts";
+import { agentSettings } from "../settings/agent-settings.ts";
 import { clientSettings } from "../settings/client-settings.ts";
 import { serverSettings } from "../settings/server-settings.ts";
 import { type Effective, readSettings, type SettingsTable } from "../settings/settings.ts";
 
-const PROGRAMS: Readonly<Record<string, SettingsTable>> = { client: clientSettings, server: serverSettings };
+const PROGRAMS: Readonly<Record<string, SettingsTable>> = {
+	client: clientSettings,
+	server: serverSettings,
+	agent: agentSettings,
+};
 
 export const configAction: Action = async ({ operands, flags }) => {
 	const program = operands[0] ?? "client";

@@ -1,7 +1,9 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import type { Client } from "../../api/index.ts";
 import type { Action } from "../command.ts";
 import { fail } from "../failures.ts";
+import { describeDirective } from "../fleet/directive-view.ts";
 import { directiveSession } from "../fleet/lookup.ts";
 import { printOutput, type StreamName, write } from "../fleet/output.ts";
 import { meansDirective } from "../fleet/run-or-directive.ts";
@@ -12,10 +14,10 @@ import { printJson } from "../screen.ts";
 
 export const showDirective: Action = async ({ operands, flags }) => {
 	const { client, directive_id } = directiveSession(operands[0], flags);
-	if (flags.has("--diff")) return printBytes(client.directives.diff({ directive_id }));
+	if (flags.has("--diff")) return printBytes(diffOf(client, directive_id));
 	const directive = await client.directives.show({ directive_id });
 	if (flags.has("--json")) printJson(directive);
-	else process.stdout.write(viewOf("directives.show", directive));
+	else process.stdout.write(`${await describeDirective(client, directive)}\n`);
 	return 0;
 };
 
@@ -44,8 +46,19 @@ export const diffAction: Action = async ({ operands, flags }) => {
 	const id = operands[0] ?? "";
 	if (!(await meansDirective(id, flags))) return printFileOf(id, "diff");
 	const { client, directive_id } = directiveSession(id, flags);
-	return printBytes(client.directives.diff({ directive_id }));
+	return printBytes(diffOf(client, directive_id));
 };
+
+/** The diff, or why there is none and what there is in its place. */
+async function diffOf(client: Client, directive_id: string): Promise<Uint8Array> {
+	const directive = await client.directives.show({ directive_id });
+	if (directive.has_diff) return client.directives.diff({ directive_id });
+	const why =
+		directive.finished_at === null
+			? "it has not ended"
+			: "it changed nothing, or its facility is no git repository, whose diffs alone are kept";
+	throw fail("cli.no-diff", { directive: directive_id, why });
+}
 
 export const receiptAction: Action = async ({ operands, flags }) => {
 	const id = operands[0] ?? "";

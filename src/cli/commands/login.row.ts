@@ -50,15 +50,15 @@ export const configRow: CommandRow = {
 	path: ["config"],
 	summary: "print every setting, its value and where that came from",
 	description:
-		"Prints what a program would go by: `client` for the commands that ask a control plane, `server` for `vouch server`. Says of each " +
-		"value whether a variable, a file or nobody set it. Tokens are not printed. A file with mistakes fails with all of them.",
+		"Prints what a program would go by: `client` for the commands that ask a control plane, `server` for `vouch server`, `agent` for `vouch agent`. " +
+		"Says of each value whether a variable, a file or nobody set it. Tokens are not printed. A file with mistakes fails with all of them.",
 	operands: [
 		{
 			name: "program",
 			summary: "whose settings; default client",
 			presence: "optional",
 			completes: "nothing",
-			choices: ["client", "server"],
+			choices: ["client", "server", "agent"],
 		},
 	],
 	flags: [

@@ -121,7 +121,7 @@ function describe(record: RunRecord, predicate: ReceiptPredicate | undefined, fi
 	return [
 		table([...head, ...facts]),
 		networkPart(predicate),
-		changesPart(predicate, existsSync(files.diff) ? "kept" : "none"),
+		changesPart(predicate, existsSync(files.diff) ? `vouch diff ${record.runId}` : null),
 		receipt,
 	].join("\n");
 }

@@ -12,7 +12,11 @@ export const submitRow: CommandRow = {
 		"never ran.",
 	operands: [{ name: "command", summary: "what to run, after --", presence: "one-or-more", completes: "nothing" }],
 	flags: [
-		{ name: "--facility", value: "FACILITY", summary: "workspace that it runs in, by id or name" },
+		{
+			name: "--facility",
+			value: "FACILITY",
+			summary: "workspace that it runs in, by id or name; default the only one",
+		},
 		{
 			name: "--profile",
 			value: "PROFILE",
@@ -26,6 +30,12 @@ export const submitRow: CommandRow = {
 			summary: "what it may reach; default none, or allowlist with --allow",
 		},
 		{ name: "--allow", value: "HOST:PORT", repeats: "repeats", summary: "let it reach this" },
+		{
+			name: "--secret",
+			value: "NAME",
+			repeats: "repeats",
+			summary: "give it this secret of its machine, as a file below /run/secrets; a policy must allow it",
+		},
 		{ name: "--timeout", value: "TIME", summary: "end it after this, as 90s, 10m, 2h; default 5m" },
 		{ name: "--memory", value: "SIZE", summary: "most memory, as 512M or 2G" },
 		{ name: "--cpu", value: "CORES", summary: "most processor time, as 0.5 or 2" },

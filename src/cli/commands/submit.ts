@@ -1,16 +1,12 @@
-import type { z } from "zod";
 import { type Client, followLogs, type LogEvent } from "../../api/index.ts";
-import type { directiveSchema } from "../../api/people/schema.ts";
-import { formatDurationMs } from "../../core/index.ts";
 import type { Action } from "../command.ts";
-import { fail } from "../failures.ts";
-import { facilityId } from "../fleet/lookup.ts";
+import { between, changedPart, type Directive, predicateOf, receiptHint } from "../fleet/directive-view.ts";
+import { facilityMeant } from "../fleet/lookup.ts";
 import { writeChunk } from "../fleet/output.ts";
 import { openSession } from "../fleet/session.ts";
 import { directiveRequest } from "../fleet/submission.ts";
+import { networkPart } from "../run/report.ts";
 import { paint, printable, printJson } from "../screen.ts";
-
-type Directive = z.output<typeof directiveSchema>;
 
 const TIMED_OUT = 124;
 const NEVER_RAN = 125;
@@ -19,20 +15,18 @@ const CANCELED = 130;
 /** Submits, follows and ends as the directive ends. */
 export const submitAction: Action = async ({ operands, flags }) => {
 	const body = directiveRequest(operands, flags);
-	const facility = flags.text("--facility");
-	if (facility === undefined)
-		throw fail("cli.usage", { problem: "Say where with --facility; `vouch facility create` makes one." });
 	const { client } = openSession(flags);
 	const key = flags.text("--key");
-	const facility_id = await facilityId(client, facility);
+	const json = flags.has("--json");
+	const { id: facility_id, said } = await facilityMeant(client, flags.text("--facility"));
+	if (said !== undefined && !json) say(said);
 	const made = await client.directives.create({ facility_id, body }, key === undefined ? {} : { idempotencyKey: key });
 	const { directive_id } = made;
 	if (flags.has("--detach")) {
-		if (flags.has("--json")) printJson(made);
+		if (json) printJson(made);
 		else process.stdout.write(`${directive_id}\n`);
 		return 0;
 	}
-	const json = flags.has("--json");
 	if (!json) say(`directive ${directive_id}`);
 	if ("approval_reasons" in made && !json)
 		say(`it waits for somebody's yes (vouch approve ${directive_id}): ${printable(made.approval_reasons.join("; "))}`);
@@ -40,7 +34,7 @@ export const submitAction: Action = async ({ operands, flags }) => {
 	if (!ended) return CANCELED;
 	const directive = await client.directives.show({ directive_id });
 	if (json) printJson(directive);
-	else say(endingOf(directive));
+	else await showEnd(client, directive);
 	return exitCodeOf(directive);
 };
 
@@ -74,20 +68,21 @@ async function show(event: LogEvent): Promise<void> {
 	if (event.event === "chunk") await writeChunk(event, undefined);
 }
 
-function endingOf({ id, state, exit_code, started_at, finished_at, receipt_digest, ...more }: Directive): string {
+async function showEnd(client: Client, directive: Directive): Promise<void> {
+	const { state, exit_code, started_at, finished_at, stdout_truncated, stderr_truncated } = directive;
 	const code = exit_code === null ? "" : ` with exit code ${exit_code}`;
-	const took = started_at === null || finished_at === null ? "" : ` after ${durationBetween(started_at, finished_at)}`;
-	const cut = more.stdout_truncated || more.stderr_truncated ? "; its output was cut" : "";
-	const diff = more.has_diff ? `\n${paint("bold", "changed")}  vouch diff ${id}` : "";
-	const receipt =
-		receipt_digest === null
-			? "none: its machine signs none"
-			: `${receipt_digest}\n         vouch receipt ${id} > run.receipt.json && vouch verify run.receipt.json`;
-	return `${state}${code}${took}${cut}${diff}\n${paint("bold", "receipt")}  ${receipt}`;
-}
-
-function durationBetween(from: string, to: string): string {
-	return formatDurationMs(Math.max(0, Date.parse(to) - Date.parse(from)));
+	const took = started_at === null || finished_at === null ? "" : ` after ${between(started_at, finished_at)}`;
+	const cut = stdout_truncated || stderr_truncated ? "; its output was cut" : "";
+	const predicate = await predicateOf(client, directive);
+	const parts = [
+		`${state}${code}${took}${cut}`,
+		...(predicate === undefined ? [] : [networkPart(predicate), changedPart(directive, predicate)]),
+		...(predicate === undefined && directive.has_diff
+			? [`${paint("bold", "changed")}  vouch diff ${directive.id}`]
+			: []),
+		`${paint("bold", "receipt")}  ${receiptHint(directive)}`,
+	];
+	say(parts.join("\n"));
 }
 
 /** The command's own where it ran to its end; else one of those that timeout(1), shells and `vouch run` use. */

@@ -1,6 +1,7 @@
 import { type Client, everyPage } from "../../api/index.ts";
 import type { FlagValues } from "../command.ts";
 import { fail } from "../failures.ts";
+import { printable } from "../screen.ts";
 import { isWholeId } from "./run-or-directive.ts";
 import { openSession } from "./session.ts";
 
@@ -14,6 +15,20 @@ export async function facilityId(client: Client, given: string): Promise<string>
 	if (only !== undefined && found.length === 1) return only;
 	const problem = found.length === 0 ? "there is none by that name" : `${found.length} have that name`;
 	throw fail("cli.name-unclear", { kind: "facility", name: given, problem, list: "facility ls" });
+}
+
+/** The facility that is named, or the only one there is, and then what to say of that. */
+export async function facilityMeant(
+	client: Client,
+	given: string | undefined,
+): Promise<{ readonly id: string; readonly said?: string }> {
+	if (given !== undefined) return { id: await facilityId(client, given) };
+	const { facilities } = await client.facilities.list({ limit: 2 });
+	const [only, another] = facilities;
+	if (only === undefined) throw fail("cli.no-facility");
+	if (another !== undefined)
+		throw fail("cli.usage", { problem: "There are several facilities: say which with --facility." });
+	return { id: only.id, said: `in facility ${printable(only.name ?? only.id)}, the only one` };
 }
 
 /** The territory that a folder of a machine is on: the one that is named, or the only one that runs directives. */

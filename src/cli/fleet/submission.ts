@@ -15,6 +15,7 @@ export function directiveRequest(words: readonly string[], flags: FlagValues): R
 	const mode = (flags.text("--net") ?? (allow.length === 0 ? "none" : "allowlist")) as "none";
 	if (mode !== ("allowlist" as string) && allow.length > 0)
 		throw usage(`--allow needs --net allowlist, not --net ${mode}.`);
+	const secrets = flags.all("--secret");
 	const timeout = read(flags, "--timeout", parseDurationMs, "write a time such as 90s, 10m or 2h");
 	const memory = read(flags, "--memory", parseByteSize, "write a size such as 512M or 2G");
 	const disk = read(flags, "--disk", parseByteSize, "write a size such as 512M or 2G");
@@ -22,7 +23,10 @@ export function directiveRequest(words: readonly string[], flags: FlagValues): R
 	return {
 		command: commandLine(words),
 		sandbox_profile: flags.text("--profile") ?? "untrusted",
-		requested_capabilities: { net: { mode, ...(allow.length === 0 ? {} : { allow: [...allow] }) } },
+		requested_capabilities: {
+			net: { mode, ...(allow.length === 0 ? {} : { allow: [...allow] }) },
+			...(secrets.length === 0 ? {} : { secrets: { refs: [...secrets] } }),
+		},
 		...(timeout === undefined ? {} : { timeout_seconds: Math.ceil(timeout / 1000) }),
 		limits: {
 			...(memory === undefined ? {} : { memory_mb: Math.ceil(memory / MIB) }),

@@ -29,7 +29,7 @@ export function showReport({ predicate, files, hasDiff }: RunOutcome): void {
 	const parts = [
 		`\n${paint("bold", "vouch:")} ${endingOf(predicate)}`,
 		networkPart(predicate),
-		changesPart(predicate, hasDiff ? "kept" : "none"),
+		changesPart(predicate, hasDiff ? "vouch show last --diff" : null),
 		...(predicate.result.notes ?? [])
 			.slice(0, MAX_ROWS)
 			.map((note) => `${paint("yellow", "note")}     ${printable(note)}`),
@@ -111,7 +111,8 @@ const MARKS: Readonly<Record<TreeChange["change"], string>> = {
 	type: "t",
 };
 
-export function changesPart({ changes, workload }: ReceiptPredicate, diff: "kept" | "none"): string {
+/** `diff` is the command that prints it, where there is one. */
+export function changesPart({ changes, workload }: ReceiptPredicate, diff: string | null): string {
 	const title = paint("bold", "changed");
 	if (workload.workspace === null) return `${title}  it had no workspace`;
 	if (changes.paths.length === 0) return `${title}  nothing in the workspace`;
@@ -120,7 +121,7 @@ export function changesPart({ changes, workload }: ReceiptPredicate, diff: "kept
 		.map((change) => `  ${MARKS[change.change]} ${printable(change.path)}${flagsOf(change)}`);
 	const rest = changes.paths.length + changes.omitted - rows.length;
 	const more = rest > 0 ? [`  … and ${rest} more in the receipt`] : [];
-	const hint = diff === "kept" ? "; the diff: vouch show last --diff" : "";
+	const hint = diff === null ? "" : `; the diff: ${diff}`;
 	return [`${title}  ${changes.paths.length + changes.omitted} in the workspace${hint}`, ...rows, ...more].join("\n");
 }
 

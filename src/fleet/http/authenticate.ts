@@ -33,6 +33,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const FINGERPRINT = /^[0-9a-f]{64}$/;
 /** What a node that was cut off may still say of its own lease, hours later (conduits section 12.1, 9). */
 const LATE_REPORTS = ["/finished", "/receipt"] as const;
+const MINUTE_MS = 60_000;
 const NODE_CALLERS = ["territory", "directive"] as const;
 
 /** Who is asking. Throws refusals; what is missing, wrong, expired and revoked look the same from outside. */
@@ -134,7 +135,7 @@ export class Authentication {
 			db
 				.selectFrom("api_tokens as t")
 				.innerJoin("users as u", "u.id", "t.user_id")
-				.select(["t.id", "t.account_id", "t.user_id", "t.role", "u.role as user_role"])
+				.select(["t.id", "t.account_id", "t.user_id", "t.role", "t.last_used_at", "u.role as user_role"])
 				// Found by its digest: how long that takes says nothing of the token.
 				.where("t.token_digest", "=", digest)
 				.where("t.revoked_at", "is", null)
@@ -143,9 +144,19 @@ export class Authentication {
 				.executeTakeFirst(),
 		);
 		if (found === undefined) return undefined;
+		await this.#noteUse(found);
 		const { id, account_id: accountId, user_id: userId } = found;
 		const role = lesserRole(found.role as Role, found.user_role as Role);
 		return role && { kind: "person", accountId, userId, role, tokenId: id };
+	}
+
+	/** So that people see which of their tokens nobody needs; a minute is exact enough. */
+	async #noteUse({ id, last_used_at: before }: { id: string; last_used_at: number | null }): Promise<void> {
+		const now = this.#nowMs();
+		if (before !== null && now - before < MINUTE_MS) return;
+		await this.#store.transaction(({ db }) =>
+			db.updateTable("api_tokens").set({ last_used_at: now }).where("id", "=", id).execute(),
+		);
 	}
 
 	async #byHeaders(headers: IncomingHttpHeaders): Promise<Identity | undefined> {

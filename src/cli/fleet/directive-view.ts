@@ -1,0 +1,100 @@
+import type { z } from "zod";
+import type { Client } from "../../api/index.ts";
+import type { directiveSchema } from "../../api/people/schema.ts";
+import { bytesFromBase64, formatBytes, formatDurationMs } from "../../core/index.ts";
+import { type PublicKey, publicKeyFromRaw, verifyReceipt } from "../../evidence/index.ts";
+import type { ReceiptPredicate } from "../../evidence/schema.ts";
+import { changesPart, endingOf, networkPart } from "../run/report.ts";
+import { paint, printable, table } from "../screen.ts";
+
+export type Directive = z.output<typeof directiveSchema>;
+
+/** A directive for people: what was asked, where it ran, how it ended, and what its receipt says it reached and changed. */
+export async function describeDirective(client: Client, directive: Directive): Promise<string> {
+	const [facility, territory, asker, predicate] = await Promise.all([
+		client.facilities.show({ facility_id: directive.facility_id }).catch(() => undefined),
+		territoryOf(client, directive),
+		client.account.whoami(),
+		predicateOf(client, directive),
+	]);
+	const { id, approval_reasons, created_at, started_at, finished_at } = directive;
+	const isOwn = asker.user.id === directive.requested_by_user_id;
+	const facts: (readonly [string, string])[] = [
+		["directive", id],
+		["command", printable(directive.command)],
+		["facility", named(facility?.name, directive.facility_id)],
+		["state", stateOf(directive, predicate)],
+		["asked", `${ago(created_at)}, by ${isOwn ? "you" : directive.requested_by_user_id}`],
+		...(approval_reasons.length === 0 ? [] : [["needs a yes", printable(approval_reasons.join("; "))] as const]),
+		...(directive.approved_by_user_id === null ? [] : [["approved by", directive.approved_by_user_id] as const]),
+		...(territory === undefined ? [] : [["ran on", territory] as const]),
+		...(started_at === null ? [] : [["waited", between(created_at, started_at)] as const]),
+		...(started_at === null || finished_at === null ? [] : [["took", between(started_at, finished_at)] as const]),
+		[
+			"isolation",
+			`profile ${directive.sandbox_profile}${predicate === undefined ? "" : `, ${predicate.launchPlan.driver}`}`,
+		],
+		["output", outputOf(directive)],
+		["workload", directive.workload_digest],
+	];
+	const receipt = `${paint("bold", "receipt", process.stdout)}  ${receiptHint(directive)}`;
+	const reached = predicate === undefined ? [] : [networkPart(predicate), changedPart(directive, predicate)];
+	return [table(facts, Number.POSITIVE_INFINITY), ...reached, receipt].join("\n");
+}
+
+/** What a receipt says, if it fits itself and the control plane's journal; whose key it is, `vouch verify` judges. */
+export async function predicateOf(
+	client: Client,
+	{ id, receipt_digest }: Directive,
+): Promise<ReceiptPredicate | undefined> {
+	if (receipt_digest === null) return undefined;
+	const bytes = await client.directives.receipt({ directive_id: id }).catch(() => undefined);
+	if (bytes === undefined) return undefined;
+	const { publicKey }: { publicKey?: unknown } = JSON.parse(Buffer.from(bytes).toString());
+	const key = keyOf(String(publicKey));
+	const journalKey = keyOf((await client.journal.checkpoint()).public_key);
+	if (key === undefined || journalKey === undefined) return undefined;
+	const verdict = verifyReceipt(bytes, { trustedKeys: [key], journalKeys: [journalKey] });
+	return verdict.status === "verified" ? verdict.receipt.predicate : undefined;
+}
+
+function keyOf(base64: string): PublicKey | undefined {
+	return publicKeyFromRaw(bytesFromBase64(base64) ?? new Uint8Array());
+}
+
+export function changedPart({ id, has_diff }: Directive, predicate: ReceiptPredicate): string {
+	return changesPart(predicate, has_diff ? `vouch diff ${id}` : null);
+}
+
+export function receiptHint({ id, receipt_digest, finished_at }: Directive): string {
+	if (receipt_digest === null) return finished_at === null ? "when it has ended" : "none yet";
+	return `${receipt_digest}\n         check it: vouch receipt ${id} > run.receipt.json && vouch verify run.receipt.json`;
+}
+
+async function territoryOf(client: Client, { territory_id }: Directive): Promise<string | undefined> {
+	if (territory_id === null) return undefined;
+	const territory = await client.territories.show({ territory_id }).catch(() => undefined);
+	return named(territory?.display_name ?? territory?.name, territory_id);
+}
+
+function named(name: string | null | undefined, id: string): string {
+	return name === null || name === undefined ? id : `${printable(name)} (${id})`;
+}
+
+function stateOf({ state, exit_code }: Directive, predicate: ReceiptPredicate | undefined): string {
+	if (predicate !== undefined) return `${state}: ${endingOf(predicate)}`;
+	return exit_code === null ? state : `${state} with exit code ${exit_code}`;
+}
+
+function outputOf({ stdout_bytes, stderr_bytes, stdout_truncated, stderr_truncated }: Directive): string {
+	const cut = stdout_truncated || stderr_truncated ? ", cut at its limit" : "";
+	return `${formatBytes(stdout_bytes)} on stdout, ${formatBytes(stderr_bytes)} on stderr${cut}`;
+}
+
+function ago(time: string): string {
+	return `${formatDurationMs(Math.max(0, Date.now() - Date.parse(time)))} ago`;
+}
+
+export function between(from: string, to: string): string {
+	return formatDurationMs(Math.max(0, Date.parse(to) - Date.parse(from)));
+}
