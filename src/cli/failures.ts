@@ -148,6 +148,13 @@ export const { table, failure, fail } = defineFailures({
 		sentence:
 			"Looking up the image {image}: there is none by that name or digest. `vouch image ls` lists those there are.",
 	},
+	"cli.cannot-listen": {
+		audience: "operator",
+		retry: "never",
+		status: 503,
+		sentence:
+			"Listening on {address}: {problem}. Give another with --port (0 takes a free one), or see who has it: ss -ltnp 'sport = :{port}'",
+	},
 	"cli.helper-missing": {
 		audience: "operator",
 		retry: "never",

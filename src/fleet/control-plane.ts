@@ -88,11 +88,13 @@ export function createControlPlane(parts: ControlPlaneParts): ControlPlane {
 	const path = services.settings.cableUrl.startsWith("/") ? services.settings.cableUrl : "/cable";
 	const cable = new Cable({ store, services, authentication, log, path });
 	cable.attach(app.server);
-	const stopJobs = parts.jobs === "by-hand" ? async () => {} : schedule(store, services, log);
+	let stopJobs = async (): Promise<void> => {};
 	return {
 		app,
 		listen: async (at) => {
 			await app.listen(at);
+			// Not before: one that has no port does nothing.
+			if (parts.jobs !== "by-hand") stopJobs = schedule(store, services, log);
 			const address = app.server.address();
 			return typeof address === "object" && address !== null ? address.port : at.port;
 		},

@@ -10,10 +10,13 @@ describe("vouch up", () => {
 	const door = new FrontDoor();
 	let going: Going;
 	let fleet: Fleet;
+	let server: string;
 
 	before(async () => {
 		going = door.start(["up", "--port", "0"]);
-		fleet = connect(await ownerOf(going));
+		const owner = await ownerOf(going);
+		server = owner.server;
+		fleet = connect(owner);
 	});
 	after(() => door.close());
 
@@ -79,6 +82,15 @@ describe("vouch up", () => {
 		const command = "curl -sS -m 5 http://192.0.2.1/ 2>&1; true";
 		const { stdout } = await seen(fleet, await submitted(fleet, await newFacility(fleet), { command }));
 		assert.match(stdout, /refus|denied|403|reset|Empty reply|Recv failure/i);
+	});
+
+	test("a second one on the same port says who is in the way, and what to do", async () => {
+		const port = new URL(server).port;
+		const other = join(door.directory, "other");
+		const { code, stderr } = await door.run(["up", "--port", port, "--data", other]);
+		assert.equal(code, 125);
+		assert.match(stderr, /Listening on 127\.0\.0\.1:\d+: another program has that port\. Give another with --port/);
+		assert.doesNotMatch(stderr, /"level"/);
 	});
 
 	test("asked to end it drains, and leaves nothing", async () => {

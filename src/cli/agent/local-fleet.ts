@@ -20,6 +20,10 @@ export interface LocalFleet {
 	readonly url: string;
 	/** Of the owner. */
 	readonly token: string;
+	/** Everything of it lies here. */
+	readonly directory: string;
+	/** Directives that run now. */
+	runningCount(): number;
 	/** See `RunningAgent`; the control plane ends after its agent, which has told it everything by then. */
 	drain(): Promise<void>;
 	/** Makes a drain that takes too long a short one. */
@@ -44,6 +48,8 @@ export async function startLocalFleet(flags: FlagValues, directories: Directorie
 		return {
 			url: server.url,
 			token,
+			directory,
+			runningCount: () => agent.runningCount(),
 			drain: async () => {
 				await agent.drain();
 				await server.close();

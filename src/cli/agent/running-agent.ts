@@ -26,6 +26,8 @@ import { claimDirectory } from "./sole-owner.ts";
 import { realWaiting } from "./waiting.ts";
 
 export interface RunningAgent {
+	/** Directives that run now. */
+	runningCount(): number;
 	/** Settles when nothing of it is left. */
 	readonly ended: Promise<void>;
 	/** Takes no more; what runs may end in the time that the settings give, and is stopped then. */
@@ -89,6 +91,7 @@ export async function startAgent(
 		transport.close();
 	});
 	return {
+		runningCount: () => node.runningCount,
 		ended,
 		drain: async () => {
 			node.drain();

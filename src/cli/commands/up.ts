@@ -1,16 +1,55 @@
-import { startLocalFleet } from "../agent/local-fleet.ts";
+import { driverStates, FreshMeasurements } from "../../agent/index.ts";
+import { systemClock } from "../../core/index.ts";
+import { realHost } from "../../host/index.ts";
+import { type Driver, drivers } from "../../runtime/index.ts";
+import { type LocalFleet, startLocalFleet } from "../agent/local-fleet.ts";
 import { requestsToEnd } from "../agent/requests-to-end.ts";
 import type { Action } from "../command.ts";
+import type { Directories } from "../directories.ts";
 import { ownDirectories } from "../node-keys.ts";
+import { paint } from "../screen.ts";
+import { agentSettings } from "../settings/agent-settings.ts";
 
 export const upAction: Action = async ({ flags }) => {
 	const directories = ownDirectories();
 	const fleet = await startLocalFleet(flags, directories);
-	process.stdout.write(`vouch up: ${fleet.url}\nvouch up: token of the owner: ${fleet.token}\n`);
+	process.stdout.write(`${await greeting(fleet, directories)}\n`);
 	const asked = requestsToEnd();
 	await asked.next();
-	process.stderr.write("vouch up: ending when what runs has; once more to stop it\n");
+	process.stderr.write(`vouch up: ${farewell(fleet)}\n`);
 	void asked.next().then(() => fleet.stop());
 	await fleet.drain();
 	return 0;
 };
+
+async function greeting({ url, token, directory }: LocalFleet, directories: Directories): Promise<string> {
+	const bold = (text: string) => paint("bold", text, process.stdout);
+	const driver = await strongestDriver(directories);
+	const isolation =
+		driver === undefined
+			? ["none works here: vouch doctor"]
+			: [`${driver.name}: ${driver.summary}`, `it does not protect against ${driver.doesNotProtectAgainst}`];
+	return [
+		`${bold("vouch up:")} a control plane and an agent on this machine, at ${url}`,
+		`  token of the owner  ${token}`,
+		`  state               ${directory}`,
+		`  isolation           ${isolation.join("\n                      ")}`,
+		"  next                vouch facility create --empty --name app",
+		"                      vouch submit --facility app -- echo hello",
+		"  Ctrl-C              drains: nothing more is leased, and what runs may end",
+	].join("\n");
+}
+
+function farewell(fleet: LocalFleet): string {
+	const count = fleet.runningCount();
+	if (count === 0) return "ending; nothing runs";
+	const what = count === 1 ? "a directive" : `${count} directives`;
+	return `waiting for ${what} to end, at most ${agentSettings.drainMs.standard}; once more to stop at once`;
+}
+
+async function strongestDriver(directories: Directories): Promise<Driver | undefined> {
+	const measured = new FreshMeasurements({ host: realHost(), clock: systemClock, directories });
+	const states = await driverStates({ measured, hostProfile: "refused" });
+	const name = states.find(({ healthy }) => healthy === "healthy")?.driver;
+	return drivers.find((driver) => driver.name === name);
+}

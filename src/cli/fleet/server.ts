@@ -67,7 +67,7 @@ export async function startServer(settings: ServerSettings, ownDataDirectory: st
 			nowMs: Date.now,
 		});
 		warnOfDevelopment(settings, log);
-		const port = await control.listen({ host: settings.host, port: settings.port });
+		const port = await listening(control, settings);
 		const scheme = settings.tlsCertificate === "" ? "http" : "https";
 		const host = settings.host.includes(":") ? `[${settings.host}]` : settings.host;
 		return {
@@ -83,6 +83,17 @@ export async function startServer(settings: ServerSettings, ownDataDirectory: st
 	} catch (error) {
 		await store.close();
 		throw error;
+	}
+}
+
+async function listening(control: ControlPlane, { host, port }: ServerSettings): Promise<number> {
+	try {
+		return await control.listen({ host, port });
+	} catch (error) {
+		await control.close();
+		const { code, message } = error as NodeJS.ErrnoException;
+		const problem = code === "EADDRINUSE" ? "another program has that port" : message;
+		throw fail("cli.cannot-listen", { address: `${host}:${port}`, port: String(port), problem }, error);
 	}
 }
 
