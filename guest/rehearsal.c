@@ -20,7 +20,7 @@ __attribute__((noreturn)) static void play(void)
 	root_mount(&(struct record){ .kind = 'y', .texts = { "/dev" } });
 	workload = (struct workload){ .arguments = { "/bin/sh", "-c", ":" }, .argument_count = 3, .directory = "/", .user = NOBODY,
 		.group = NOBODY, .wants_proc = true };
-	for (workload_start(); workload_state != REPORTED && now_ms() < end_ms; workload_pump()) loop_wait(TURN_MS);
+	for (workload_start(); workload_state == RUNNING && now_ms() < end_ms; workload_pump()) loop_wait(TURN_MS);
 	workload_remove();
 	_exit(0);
 }

@@ -36,6 +36,8 @@ interface Member {
 
 /** After a machine that did not come up, so that a broken image costs little. */
 const PAUSE_MS = 2000;
+/** Before a machine is booted in the place of one that was taken. */
+const REFILL_MS = 500;
 
 /**
  * Keeps machines booted until it is disposed, and gives each to one run: whoever asks at its socket. Runs find it in the cache,
@@ -122,9 +124,14 @@ class Pool {
 
 	#take(take: (member: Member) => void): void {
 		const member = this.#idle.shift();
-		if (member === undefined) this.#wanted.push(take);
-		else take(member);
-		this.fill();
+		if (member === undefined) {
+			this.#wanted.push(take);
+			this.fill();
+			return;
+		}
+		take(member);
+		// The run that has just begun gets the processors first.
+		setTimeout(() => this.fill(), REFILL_MS);
 	}
 
 	async close(): Promise<void> {
