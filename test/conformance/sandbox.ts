@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -17,6 +17,8 @@ export interface Trial {
 	readonly limits?: Partial<Limits>;
 	readonly exposed?: readonly string[];
 	readonly environment?: Readonly<Record<string, string>>;
+	/** Given as files, by name. */
+	readonly secrets?: Readonly<Record<string, string>>;
 	readonly workingDirectory?: string;
 	readonly input?: string | Uint8Array;
 	/** Unread: nobody takes what the command writes until it has ended. */
@@ -65,7 +67,7 @@ export async function tryOut(driver: Driver, trial: Trial): Promise<TrialResult>
 	const gate = await closedGate(join(runDirectory, "gate.sock"));
 	try {
 		const root = trial.root ?? (await rootFor(driver));
-		const request = requestOf({ ...trial, root }, runId, runDirectory);
+		const request = { ...requestOf({ ...trial, root }, runId, runDirectory), ...keepSecrets(trial, runDirectory) };
 		const planned = driver.plan(request, await driver.probe(host, contextOf(trial)));
 		if (planned.kind === "unmet") throw new Error(planned.reasons.map(({ sentence }) => sentence).join(" "));
 		const run = await driver.start(planned.plan, { environment: trial.environment ?? {} }, host);
@@ -109,6 +111,7 @@ export function requestOf(trial: Trial, runId: RunId, runDirectory: string): Pla
 			limits: { ...NO_LIMITS, ...trial.limits },
 			demands: [],
 			isolation: null,
+			...(trial.secrets === undefined ? {} : { secretFiles: Object.keys(trial.secrets).sort() }),
 		},
 		runDirectory,
 		root,
@@ -120,6 +123,14 @@ export function requestOf(trial: Trial, runId: RunId, runDirectory: string): Pla
 		machine: trial.machine ?? null,
 		exposedFiles: (trial.exposed ?? []).filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile()),
 	};
+}
+
+function keepSecrets({ secrets }: Trial, runDirectory: string): Pick<PlanRequest, "secretsFolder"> {
+	if (secrets === undefined) return {};
+	const secretsFolder = join(runDirectory, "secrets");
+	mkdirSync(secretsFolder);
+	for (const [name, value] of Object.entries(secrets)) writeFileSync(join(secretsFolder, name), value, { mode: 0o444 });
+	return { secretsFolder };
 }
 
 function contextOf({ cacheDirectory }: Trial): ProbeContext {

@@ -100,6 +100,16 @@ export function testDriver(driver: Driver): void {
 			assert.ok(!JSON.stringify(plan).includes("hunter2"));
 		});
 
+		test("secrets are files below /run/secrets, and stand in no plan", {
+			skip: driver.secretFiles !== "shown" && "it takes none",
+		}, async () => {
+			const script =
+				"cd /run/secrets && ls && cat key; touch /run/secrets/x 2>/dev/null || echo fixed; cat /.secrets/* 2>&1";
+			const { stdout, plan } = await shell(script, { secrets: { key: "hunter2-hunter2\n", other: "" } });
+			assert.match(stdout.toString(), /^key\nother\nhunter2-hunter2\nfixed\ncat: [^\n]*\n$/);
+			assert.ok(!JSON.stringify(plan).includes("hunter2"));
+		});
+
 		test("the working directory", async () => {
 			mkdirSync(join(workspace, "sub"), { recursive: true });
 			assert.equal((await shell("pwd", { workingDirectory: "/workspace/sub" })).stdout.toString(), "/workspace/sub\n");

@@ -15,3 +15,4 @@ export { ENTROPY_BYTES } from "./protocol.ts";
 export { type GuestEnding, type GuestFailureReason, GuestSession, type SessionOptions } from "./session.ts";
 export { type DiskName, type GuestLimit, type SetupRecord, setupBytes } from "./setup.ts";
 export { type GuestDisks, type GuestRoom, guestSetup } from "./view.ts";
+export { type PlannedSetup, plannedSecrets, wholeSetup } from "./whole-setup.ts";

@@ -6,6 +6,8 @@ export type SetupRecord =
 	/** Of the skeleton: mount points and generated files, laid over the image's root. */
 	| { readonly kind: "directory"; readonly path: string; readonly mode: string }
 	| { readonly kind: "file"; readonly path: string; readonly mode: string; readonly text: string }
+	/** As a file; stands in no plan. */
+	| { readonly kind: "secret"; readonly path: string; readonly mode: string; readonly bytes: Uint8Array }
 	| { readonly kind: "link"; readonly path: string; readonly to: string }
 	| { readonly kind: "root" }
 	| { readonly kind: "tmpfs"; readonly path: string; readonly mode: string; readonly sizeBytes: number }
@@ -65,6 +67,8 @@ function partsOf(record: SetupRecord): readonly [letter: string, ...parts: Buffe
 			return ["d", octal(record.mode), text(record.path)];
 		case "file":
 			return ["f", octal(record.mode), terminated(record.path), Buffer.from(record.text)];
+		case "secret":
+			return ["f", octal(record.mode), terminated(record.path), Buffer.from(record.bytes)];
 		case "link":
 			return ["l", terminated(record.path), text(record.to)];
 		case "root":

@@ -1,6 +1,6 @@
 import type { PlanRequest } from "../driver.ts";
 import type { Architecture } from "../seccomp/index.ts";
-import { GUEST, planView, type ViewEntry } from "../view/index.ts";
+import { GUEST, planView, SECRETS_TARGET, type ViewEntry } from "../view/index.ts";
 import type { DiskName, GuestLimit, SetupRecord } from "./setup.ts";
 
 export interface GuestDisks {
@@ -21,10 +21,17 @@ export interface GuestRoom {
 
 /** Where exposed paths are mounted before each is bound to its place; `/run` is mounted over it last. */
 const EXPOSED_AT = "/run/exposed";
+/** In the skeleton, until each is bound to its place; then an empty file system in memory lies over it. */
+export const HELD_SECRETS = "/.secrets";
 /** What our disks are packed as. */
 const FILE_SYSTEM = "erofs";
 /** Folders that the guest fills itself. */
 const OWN_MOUNTS = ["/dev", "/proc"];
+
+const SECRETS: readonly SetupRecord[] = [
+	{ kind: "bind", path: SECRETS_TARGET, from: HELD_SECRETS },
+	{ kind: "tmpfs", path: HELD_SECRETS, mode: "0000", sizeBytes: 4096 },
+];
 
 /** The view of a workload as a guest is told to make it: the same under every driver that boots one. Variables come at start. */
 export function guestSetup(request: PlanRequest, room: GuestRoom): readonly SetupRecord[] {
@@ -57,6 +64,7 @@ function skeleton({ workload, exposedFiles }: PlanRequest, view: readonly ViewEn
 		...(workload.workspace === null ? [] : ["/workspace"]),
 		...exposed.filter((path) => !isFile(path)),
 		...(exposed.length === 0 ? [] : [EXPOSED_AT]),
+		...(workload.secretFiles === undefined ? [] : [HELD_SECRETS]),
 		...OWN_MOUNTS,
 	];
 	const inside = [...points, ...files.map(({ target }) => target), ...exposed].flatMap(foldersAbove);
@@ -100,5 +108,6 @@ function mounts({ workload }: PlanRequest, view: readonly ViewEntry[], disks: Gu
 				]),
 		...exposed.map((path, index): SetupRecord => ({ kind: "bind", path, from: `${EXPOSED_AT}/${index}` })),
 		...scratch.filter(isRun),
+		...(workload.secretFiles === undefined ? [] : SECRETS),
 	];
 }

@@ -8,4 +8,4 @@
  */
 export { mountPointsOf, probeView, type ViewFacts } from "./facts.ts";
 export { BASE_ENVIRONMENT, GUEST } from "./guest.ts";
-export { DEFAULT_SCRATCH_BYTES, mountsBelow, planView, type ViewEntry } from "./view.ts";
+export { DEFAULT_SCRATCH_BYTES, mountsBelow, planView, SECRETS_TARGET, type ViewEntry } from "./view.ts";

@@ -8,11 +8,10 @@
  * Start at  `plan.ts`, then `calls.ts`.
  */
 import type { Driver } from "../../driver.ts";
-import { recoverQemu } from "../qemu/recover.ts";
-import { planFirecracker } from "./plan.ts";
+import { type FirecrackerPlan, planFirecracker } from "./plan.ts";
 import { explainFirecracker, type FirecrackerFacts, probeFirecracker } from "./probe.ts";
-import { startFirecracker } from "./start.ts";
 
+// Loaded when a machine is wanted: most runs want none, and should not wait for its parts.
 /** A microVM by Firecracker. */
 export const firecrackerDriver: Driver<"firecracker", FirecrackerFacts> = {
 	name: "firecracker",
@@ -20,10 +19,12 @@ export const firecrackerDriver: Driver<"firecracker", FirecrackerFacts> = {
 	summary: "a microVM with a kernel of its own and a verified root, by Firecracker in the jailer's jail",
 	doesNotProtectAgainst: "a hole in KVM or in Firecracker and its jail, or in this machine's processor",
 	roots: ["image"],
+	secretFiles: "shown",
 	probe: probeFirecracker,
 	explain: explainFirecracker,
 	plan: planFirecracker,
-	start: startFirecracker,
+	start: async (plan, secrets, host) =>
+		(await import("./start.ts")).startFirecracker(plan as FirecrackerPlan, secrets, host),
 	// Control groups and the folder of the run, with the jail in it, are the same as QEMU's.
-	recover: recoverQemu,
+	recover: async (runId, host, context) => (await import("../qemu/recover.ts")).recoverQemu(runId, host, context),
 };

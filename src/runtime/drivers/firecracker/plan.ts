@@ -8,7 +8,8 @@ import {
 	type GuestTimes,
 	guestSetup,
 	machineGuarantees,
-	type SetupRecord,
+	type PlannedSetup,
+	plannedSecrets,
 } from "../../guest/index.ts";
 import { planLimits } from "../../limits/index.ts";
 import { installCommand } from "../../programs.ts";
@@ -23,7 +24,7 @@ import { type ApiCall, bootCalls, diskFile, JAIL_FILES, type MachineDisk } from 
 import { type Jail, jailerArguments, jailOf } from "./jailer.ts";
 import { type FirecrackerFacts, isRecent, OLDEST_VERSION, RELEASES } from "./probe.ts";
 
-export interface FirecrackerPlan extends LaunchPlan<"firecracker"> {
+export interface FirecrackerPlan extends LaunchPlan<"firecracker">, PlannedSetup {
 	readonly performance: { readonly acceleration: "hardware"; readonly reason: string };
 	readonly version: string;
 	readonly image: { readonly digest: Digest; readonly platform: Platform; readonly verityRoot: string };
@@ -37,10 +38,6 @@ export interface FirecrackerPlan extends LaunchPlan<"firecracker"> {
 	/** Sockets of the machine, on the host. */
 	readonly sockets: { readonly api: string; readonly vsock: string };
 	readonly gate: { readonly socket: string; readonly maxConnections: number };
-	/** What the guest is told to do, but for the variables. */
-	readonly setup: readonly SetupRecord[];
-	/** Variables set for every workload; its own come after and stand in no plan. */
-	readonly baseEnvironment: Readonly<Record<string, string>>;
 	readonly times: GuestTimes;
 	/** The folder whose changes are brought back at a graceful end, and what in it stays as it is. */
 	readonly workspace: { readonly folder: string; readonly protected: readonly string[] } | null;
@@ -139,6 +136,7 @@ function planFor(
 			architecture: architectureOf(platform),
 		}),
 		baseEnvironment: BASE_ENVIRONMENT,
+		secrets: plannedSecrets(request),
 		times: TIMES,
 		workspace:
 			workload.workspace?.access === "read-write"

@@ -3,7 +3,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { Duplex } from "node:stream";
 import type { Host } from "../../../host/index.ts";
 import type { LaunchSecrets, Run } from "../../driver.ts";
-import { ENTROPY_BYTES, GuestSession, type SetupRecord, setupBytes } from "../../guest/index.ts";
+import { ENTROPY_BYTES, GuestSession, wholeSetup } from "../../guest/index.ts";
 import { gateDoor } from "../qemu/boot.ts";
 import { GuestRun } from "../qemu/guest-run.ts";
 import { startMachine } from "./machine.ts";
@@ -26,7 +26,7 @@ export async function startFirecracker(plan: FirecrackerPlan, secrets: LaunchSec
 		if (guest === "boot-timeout") {
 			session.fail("boot-timeout", `nobody listened in the guest within ${plan.times.bootMs} ms`);
 		} else guest.resume();
-		await run.begin(session, setupBytes([...plan.setup, ...variables(plan, secrets), { kind: "run" }]));
+		await run.begin(session, await wholeSetup(plan, secrets.environment));
 		return run.asRun();
 	} catch (error) {
 		await rm(plan.folder, { recursive: true, force: true });
@@ -37,9 +37,4 @@ export async function startFirecracker(plan: FirecrackerPlan, secrets: LaunchSec
 /** The channel of a guest that never took one. */
 function unanswered(): Duplex {
 	return new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
-}
-
-function variables(plan: FirecrackerPlan, secrets: LaunchSecrets): readonly SetupRecord[] {
-	const all = Object.entries({ ...plan.baseEnvironment, ...secrets.environment });
-	return all.map(([name, value]): SetupRecord => ({ kind: "environment", name, value }));
 }

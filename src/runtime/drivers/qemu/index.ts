@@ -36,6 +36,7 @@ export const qemuDriver: Driver<"qemu", QemuFacts> = {
 	summary: "a virtual machine with a kernel of its own and a verified root, by QEMU",
 	doesNotProtectAgainst: "a hole in QEMU and in the walls around it, or in this machine's processor",
 	roots: ["image"],
+	secretFiles: "shown",
 	probe: async (host, context) => (await import("./probe.ts")).probeQemu(host, context),
 	explain: explainQemu,
 	plan: planQemu,

@@ -2,7 +2,13 @@ import { type Digest, digestOfJson } from "../../../core/index.ts";
 import type { Platform } from "../../../image/schema.ts";
 import type { ImageRoot, LaunchPlan, PlanRequest, Unmet } from "../../driver.ts";
 import { type Guarantees, unkeptDemands, unsafeSources } from "../../guarantees.ts";
-import { type GuestTimes, guestSetup, machineGuarantees, type SetupRecord } from "../../guest/index.ts";
+import {
+	type GuestTimes,
+	guestSetup,
+	machineGuarantees,
+	type PlannedSetup,
+	plannedSecrets,
+} from "../../guest/index.ts";
 import { planLimits } from "../../limits/index.ts";
 import { NO_LIMITS } from "../../schema.ts";
 import { BASE_ENVIRONMENT } from "../../view/index.ts";
@@ -17,7 +23,7 @@ import { unavailable } from "./problems.ts";
 import { outerLimits } from "./size.ts";
 import { templateKey } from "./templates.ts";
 
-export interface QemuPlan extends LaunchPlan<"qemu"> {
+export interface QemuPlan extends LaunchPlan<"qemu">, PlannedSetup {
 	readonly performance: { readonly acceleration: "hardware" | "emulated"; readonly reason: string };
 	readonly machine: Machine;
 	readonly emulator: { readonly path: string; readonly version: string };
@@ -35,10 +41,6 @@ export interface QemuPlan extends LaunchPlan<"qemu"> {
 	 * its own, and knows of no run.
 	 */
 	readonly pool: PoolPlace | null;
-	/** What the guest is told to do, but for the variables. */
-	readonly setup: readonly SetupRecord[];
-	/** Variables set for every workload; its own come after and stand in no plan. */
-	readonly baseEnvironment: Readonly<Record<string, string>>;
 	readonly times: GuestTimes;
 	/** The folder whose changes are brought back at a graceful end, and what in it stays as it is. */
 	readonly workspace: { readonly folder: string; readonly protected: readonly string[] } | null;
@@ -120,6 +122,7 @@ function planFor(request: PlanRequest, facts: QemuFacts, available: Available): 
 			architecture: architectureOf(platform),
 		}),
 		baseEnvironment: BASE_ENVIRONMENT,
+		secrets: plannedSecrets(request),
 		times: TIMES[machine.acceleration],
 		workspace:
 			workload.workspace === null || workload.workspace.access === "read-only"

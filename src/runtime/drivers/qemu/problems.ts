@@ -77,6 +77,12 @@ export function explainQemu(facts: QemuFacts): readonly Check[] {
 			found: String(facts.templates.length),
 			fix: null,
 		},
+		{
+			name: "pools of booted machines",
+			status: "ok",
+			found: String(facts.pools.length),
+			fix: null,
+		},
 		...limitChecks(facts.limits).map((check): Check => ({ ...check, status: "ok", fix: null })),
 	];
 }

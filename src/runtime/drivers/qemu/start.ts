@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Host } from "../../../host/index.ts";
 import type { LaunchSecrets, Run } from "../../driver.ts";
-import { ENTROPY_BYTES, GuestSession, type SetupRecord, setupBytes } from "../../guest/index.ts";
+import { ENTROPY_BYTES, GuestSession, wholeSetup } from "../../guest/index.ts";
 import { GUEST } from "../../view/index.ts";
 import { type BuiltDisk, buildDisk, scratchDisk } from "../../workspace-disk/index.ts";
 import { blankDisk, DISK_MODE } from "./bare-machine.ts";
@@ -29,7 +29,7 @@ export async function startQemu(plan: QemuPlan, secrets: LaunchSecrets, host: Ho
 				entropy: () => randomBytes(ENTROPY_BYTES),
 				wallClockNs: () => BigInt(Date.now()) * 1_000_000n,
 			}),
-			setupBytes([...plan.setup, ...variables(plan, secrets), { kind: "run" }]),
+			await wholeSetup(plan, secrets.environment),
 		);
 	}
 	return run.asRun();
@@ -72,11 +72,6 @@ async function takePooled(plan: QemuPlan, pool: PoolPlace, host: Host): Promise<
 		booted.supervised.kill();
 		throw error;
 	}
-}
-
-function variables(plan: QemuPlan, secrets: LaunchSecrets): readonly SetupRecord[] {
-	const all = Object.entries({ ...plan.baseEnvironment, ...secrets.environment });
-	return all.map(([name, value]): SetupRecord => ({ kind: "environment", name, value }));
 }
 
 type Made = BuiltDisk | null;
