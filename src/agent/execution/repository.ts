@@ -19,6 +19,8 @@ export function readRepository(url: string): Repository | undefined {
 		if (!host.includes(".") && host !== "localhost") return undefined;
 		return { url, destination: `${host}:22`, shown: `${host}:${scp[3]}` };
 	}
+	// Stricter than the URL standard, which mends slashes: git reads it by itself.
+	if (!/^[a-z]+:\/\/[^/\\?#]/.test(url) || url.includes("\\")) return undefined;
 	const parsed = URL.parse(url);
 	if (parsed === null || parsed.hostname === "" || parsed.hostname.startsWith("-")) return undefined;
 	const port = parsed.port || PORTS[parsed.protocol];

@@ -1,0 +1,191 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { FrontDoor, type Going, until } from "../system/front-door.ts";
+
+interface Heard {
+	readonly path: string;
+	readonly body: Readonly<Record<string, unknown>>;
+	readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+}
+
+/** A control plane as they were before ours (conduits sections 2.3 and 5.1): no workload, no decision, no receipts, no WebSocket. */
+class ExistingControlPlane {
+	readonly heard: Heard[] = [];
+	/** Answers of other statuses, taken from the front, by the end of the path. */
+	readonly failures: { readonly path: string; readonly status: number }[] = [];
+	readonly #leases: object[] = [];
+	readonly #server: Server;
+
+	constructor() {
+		this.#server = createServer((request, response) => {
+			const chunks: Buffer[] = [];
+			request.on("data", (chunk: Buffer) => chunks.push(chunk));
+			request.on("end", () => {
+				const text = Buffer.concat(chunks).toString() || "{}";
+				this.heard.push({ path: request.url ?? "", body: JSON.parse(text), headers: request.headers });
+				const { status, body } = this.#answer(request.url ?? "");
+				response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+			});
+		});
+	}
+
+	listen(): Promise<string> {
+		return new Promise((resolve) =>
+			this.#server.listen(0, "127.0.0.1", () => {
+				resolve(`http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`);
+			}),
+		);
+	}
+
+	close(): void {
+		this.#server.closeAllConnections();
+		this.#server.close();
+	}
+
+	lease(id: string, command: string, more: object = {}): void {
+		const facility = { id: "facility_1", mount: "/workspace" };
+		const spec = {
+			directive_id: id,
+			facility,
+			sandbox_profile: "untrusted",
+			command,
+			shell: "/bin/sh",
+			cwd: "/workspace",
+		};
+		const capabilities = { fs: { read: ["workspace:**"] }, net: {}, secrets: {}, sandbox_profile_rules: {} };
+		const rest = {
+			timeout_seconds: 60,
+			limits: {},
+			capabilities: { ...capabilities, net: { mode: "none" } },
+			artifacts: {},
+		};
+		this.#leases.push({ directive_id: id, directive_token: `token of ${id}`, spec: { ...spec, ...rest, ...more } });
+	}
+
+	/** Bodies of what was posted to the end of a path, oldest first. */
+	posted(end: string): readonly Heard["body"][] {
+		return this.heard.filter(({ path }) => path.endsWith(end)).map(({ body }) => body);
+	}
+
+	output(id: string, stream: string): string {
+		const chunks = this.posted(`${id}/log_chunks`).filter((chunk) => chunk.stream === stream);
+		return chunks
+			.toSorted((a, b) => Number(a.seq) - Number(b.seq))
+			.map(({ bytes }) => Buffer.from(String(bytes), "base64").toString())
+			.join("");
+	}
+
+	#answer(path: string): { readonly status: number; readonly body: object } {
+		const failing = this.failures.findIndex((failure) => path.endsWith(failure.path));
+		if (failing !== -1) {
+			const [{ status } = { status: 500 }] = this.failures.splice(failing, 1);
+			return { status, body: { error: "unavailable", detail: "" } };
+		}
+		if (path.endsWith("/polls"))
+			return {
+				status: 200,
+				body: { directives: this.#leases.splice(0, 1), lease_ttl_seconds: 300, retry_after_seconds: 1 },
+			};
+		if (path.endsWith("/territories/heartbeat"))
+			return { status: 200, body: { ok: true, next_heartbeat_interval_seconds: 30 } };
+		if (/\/directives\/[^/]+\/heartbeat$/.test(path))
+			return { status: 200, body: { cancel_requested: false, lease_renewed: true, directive_token: "a newer token" } };
+		if (/\/(started|finished|log_chunks)$/.test(path)) return { status: 200, body: { ok: true } };
+		return { status: 404, body: { error: "not_found" } };
+	}
+}
+
+describe("a node of an existing control plane", () => {
+	const door = new FrontDoor();
+	const plane = new ExistingControlPlane();
+	const config = join(door.directory, "agent.yaml");
+	let node: Going;
+	const startNode = (): void => {
+		node = door.start(["agent", "--config", config]);
+	};
+
+	before(async () => {
+		const settings = [
+			`server_url: ${await plane.listen()}`,
+			"territory_id: territory-1",
+			"poll: { retry_backoff: 200ms }",
+			"heartbeat: { interval: 500ms }",
+		];
+		writeFileSync(config, settings.join("\n"));
+		startNode();
+	});
+	after(async () => {
+		await door.close();
+		plane.close();
+	});
+
+	const finishedOf = async (id: string) => {
+		await until(`${id} is finished`, () => plane.posted(`${id}/finished`).length > 0, 30_000);
+		return plane.posted(`${id}/finished`).at(-1) ?? {};
+	};
+
+	test("it announces itself, polls, runs, sends output in order and the end, all as that protocol has it", async () => {
+		plane.lease("d-1", "echo out; echo err >&2; echo $CYBROS_DIRECTIVE_ID $CYBROS_NEXUS; exit 3");
+		const finished = await finishedOf("d-1");
+		assert.deepEqual([finished.status, finished.exit_code], ["failed", 3]);
+		assert.equal(plane.output("d-1", "stdout"), "out\nd-1 1\n");
+		assert.equal(plane.output("d-1", "stderr"), "err\n");
+		const first = plane.heard.find(({ path }) => path.startsWith("/conduits/"));
+		assert.equal(first?.path, "/conduits/v1/territories/heartbeat");
+		assert.equal(first?.headers["x-nexus-territory-id"], "territory-1");
+		const profiles = plane.posted("/polls")[0]?.supported_sandbox_profiles;
+		assert.ok(Array.isArray(profiles) && profiles.includes("untrusted"));
+		const order = plane.heard.filter(({ path }) => path.includes("/d-1/")).map(({ path }) => path.split("/").at(-1));
+		assert.equal(order[0], "started");
+		assert.equal(order.at(-1), "finished");
+		const tokens = plane.heard.filter(({ path }) => path.includes("/d-1/")).map(({ headers }) => headers.authorization);
+		assert.equal(tokens[0], "Bearer token of d-1");
+	});
+
+	test("the newest token is used, and what is refused for now is sent again in order", async () => {
+		plane.failures.push(
+			{ path: "/d-2/log_chunks", status: 503 },
+			{ path: "/d-2/log_chunks", status: 429 },
+			{ path: "/d-2/finished", status: 500 },
+		);
+		plane.lease("d-2", "echo one; sleep 1.2; echo two; sleep 0.5; echo three");
+		await finishedOf("d-2");
+		await until("it is told again", () => plane.posted("/d-2/finished").length === 2, 20_000);
+		const chunks = plane.posted("/d-2/log_chunks").map(({ seq, bytes }) => `${seq} ${bytes}`);
+		assert.equal(new Set(chunks).size, chunks.length - 2, chunks.join("; "));
+		const last = plane.heard.findLast(({ path }) => path.endsWith("/d-2/finished"));
+		assert.equal(last?.headers.authorization, "Bearer a newer token");
+	});
+
+	test("a facility id that is a path is refused, and nothing of it is made", async () => {
+		plane.lease("d-3", "echo no", { facility: { id: "../../up", mount: "/workspace" } });
+		const finished = await finishedOf("d-3");
+		assert.deepEqual([finished.status, finished.exit_code], ["failed", 125]);
+		assert.match(plane.output("d-3", "stderr"), /no name for a folder/);
+	});
+
+	test("profile host is refused where nobody accepted it", async () => {
+		plane.lease("d-4", "echo no", { sandbox_profile: "host" });
+		const finished = await finishedOf("d-4");
+		assert.equal(finished.status, "failed");
+		assert.match(plane.output("d-4", "stderr"), /isolation/);
+		assert.equal(plane.output("d-4", "stdout"), "");
+	});
+
+	test("an end that could not be told is told at the next start", async () => {
+		for (let count = 0; count < 5; count++) plane.failures.push({ path: "/d-5/finished", status: 503 });
+		plane.lease("d-5", "echo kept");
+		await until("it ended and was tried", () => plane.posted("/d-5/finished").length > 0, 30_000);
+		node.process.kill("SIGKILL");
+		await node.ended;
+		const before = plane.posted("/d-5/finished").length;
+		plane.failures.length = 0;
+		startNode();
+		await until("it is told", () => plane.posted("/d-5/finished").length > before, 30_000);
+		assert.deepEqual(plane.posted("/d-5/finished").at(-1), plane.posted("/d-5/finished").at(0));
+	});
+});
