@@ -6,7 +6,9 @@ import type * as rootfs from "./artifacts/rootfs/index.ts";
 import type * as verity from "./artifacts/verity/index.ts";
 import type * as compare from "./compare/index.ts";
 import type * as exporting from "./export/index.ts";
+import type * as layouts from "./plan/layout-input.ts";
 import type * as registry from "./registry/index.ts";
+import type * as registrySource from "./sources/registry/index.ts";
 import type * as verifying from "./verify/index.ts";
 
 export const readSource: typeof rootfs.readSource = async (...given) =>
@@ -15,6 +17,8 @@ export const recogniseSource: typeof rootfs.recogniseSource = async (...given) =
 	(await import("./artifacts/rootfs/index.ts")).recogniseSource(...given);
 export const packRootfs: typeof rootfs.packRootfs = async (...given) =>
 	(await import("./artifacts/rootfs/index.ts")).packRootfs(...given);
+export const unpackTree: typeof rootfs.unpackTree = async (...given) =>
+	(await import("./artifacts/rootfs/index.ts")).unpackTree(...given);
 export const writeErofs: typeof rootfs.writeErofs = async (...given) =>
 	(await import("./artifacts/rootfs/index.ts")).writeErofs(...given);
 
@@ -22,6 +26,13 @@ export const formatVerity: typeof verity.formatVerity = async (...given) =>
 	(await import("./artifacts/verity/index.ts")).formatVerity(...given);
 export const verifyVerity: typeof verity.verifyVerity = async (...given) =>
 	(await import("./artifacts/verity/index.ts")).verifyVerity(...given);
+
+export const layoutManifest = async (...given: Parameters<typeof layouts.layoutManifest>) =>
+	(await import("./plan/layout-input.ts")).layoutManifest(...given);
+export const resolveImage: typeof registrySource.resolveImage = async (...given) =>
+	(await import("./sources/registry/index.ts")).resolveImage(...given);
+export const copyImage: typeof registrySource.copyImage = async (...given) =>
+	(await import("./sources/registry/index.ts")).copyImage(...given);
 
 export const compareImages: typeof compare.compareImages = async (...given) =>
 	(await import("./compare/index.ts")).compareImages(...given);

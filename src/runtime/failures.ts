@@ -60,7 +60,7 @@ export const failures = defineFailures({
 		retry: "safe",
 		status: 503,
 		sentence:
-			"Taking a machine from the pool at {socket}: the process that keeps it ended. Run it again: it boots one itself.",
+			"Taking a machine from the pool at {socket}: {reason}. End the process that keeps it, and runs boot machines of their own.",
 	},
 	"image-needed": {
 		audience: "caller",
@@ -118,11 +118,5 @@ export const failures = defineFailures({
 		retry: "unknown",
 		status: 422,
 		sentence: "The image {reference} could not be read: {reason}.",
-	},
-	"image-refused": {
-		audience: "caller",
-		retry: "never",
-		status: 422,
-		sentence: "The image {reference} was refused at {entry}: {reason}. Nothing of it was kept.",
 	},
 });

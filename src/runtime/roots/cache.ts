@@ -24,7 +24,7 @@ export async function cachedRoot(
 	}
 }
 
-export async function temporaryRoot(cacheDirectory: string, prefix: string): Promise<string> {
+async function temporaryRoot(cacheDirectory: string, prefix: string): Promise<string> {
 	const roots = join(cacheDirectory, "roots");
 	await mkdir(roots, { recursive: true, mode: 0o700 });
 	return mkdtemp(join(roots, prefix));

@@ -1,17 +1,14 @@
 import { createHash } from "node:crypto";
-import { createReadStream, statSync } from "node:fs";
-import { lstat, mkdir, open, readdir, readlink, rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
-import { PassThrough, type Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { createGunzip, createZstdDecompress } from "node:zlib";
-import { VouchError } from "../../core/index.ts";
+import { statSync } from "node:fs";
+import { lstat, readdir, readlink } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { type Digest, hexOfDigest, VouchError } from "../../core/index.ts";
 import { type Host, scanTree } from "../../host/index.ts";
+import type { RootfsSource } from "../../image/index.ts";
+import type { Platform } from "../../image/schema.ts";
 import type { FolderRoot, RootEntry } from "../driver.ts";
 import { failures } from "../failures.ts";
-import { cachedRoot, temporaryRoot } from "./cache.ts";
-import { Extraction, HostileEntry } from "./extraction.ts";
-import { openLayer, readLayout } from "./layout.ts";
+import { cachedRoot } from "./cache.ts";
 import { type PathKind, parseRootReference, type RootReference } from "./reference.ts";
 
 export interface PrepareOptions {
@@ -21,9 +18,9 @@ export interface PrepareOptions {
 }
 
 /**
- * A root file system on disk for what `--image` says: a folder (used in place), a tar file, an OCI layout
- * (`oci:FOLDER[:TAG]`), or an image in a registry (`host:port/name:tag`).
- * Throws VouchError `image-not-readable` or `image-refused`.
+ * A root file system on disk for what `--image` says: a folder (used in place), a file (tar, OCI archive, `docker save`), an OCI
+ * layout (`oci:FOLDER[:TAG]`), or an image in a registry (`host:port/name:tag`).
+ * Throws VouchError `image-not-readable`, `rootfs-refused`, or what fetching throws.
  */
 export async function prepareFolder(reference: string, options: PrepareOptions): Promise<FolderRoot> {
 	try {
@@ -42,9 +39,6 @@ export async function prepareFolder(reference: string, options: PrepareOptions):
 		return { kind: "folder", directory, digest, entries: await rootEntries(directory) };
 	} catch (error) {
 		if (error instanceof VouchError) throw error;
-		if (error instanceof HostileEntry) {
-			throw failures.fail("image-refused", { reference, entry: error.entry, reason: error.message }, error);
-		}
 		throw failures.fail("image-not-readable", { reference, reason: sentenceOf(error) }, error);
 	}
 }
@@ -65,100 +59,49 @@ async function materialize(reference: RootReference, options: PrepareOptions): P
 	switch (reference.kind) {
 		case "directory":
 			return resolve(reference.path);
-		case "tar":
-			return cached(options, await digestOfFile(reference.path), async (extraction) => {
-				await addArchive(extraction, createReadStream(reference.path));
-			});
+		case "tar": {
+			const { measureFile, recogniseSource } = await import("../../image/index.ts");
+			const source = await recogniseSource(reference.path, { host: options.host });
+			return unpacked(source, (await measureFile(reference.path)).digest, options);
+		}
 		case "layout":
-			return unpackLayout(options, reference.path, reference.tag);
+			return unpackedLayout(reference.path, reference.tag, options);
 		case "registry":
-			return unpackFromRegistry(options, reference);
+			return unpackedLayout(await fetched(reference.name, options), null, options);
 	}
 }
 
-async function unpackLayout(options: PrepareOptions, directory: string, tag: string | null): Promise<string> {
-	const image = await readLayout(directory, tag);
-	return cached(options, image.manifest.slice("sha256:".length), async (extraction) => {
-		for (const layer of image.layers) await addArchive(extraction, openLayer(directory, layer));
+async function unpackedLayout(path: string, tag: string | null, options: PrepareOptions): Promise<string> {
+	const { layoutManifest } = await import("../../image/index.ts");
+	const manifestDigest = await layoutManifest(path, tag, await platformHere());
+	return unpacked({ kind: "oci-layout", path, tag }, manifestDigest, options);
+}
+
+const FETCH_TIMEOUT_MS = 600_000;
+
+/** Folder of an OCI layout in the cache that builds of images share. The registry is asked each time what the name means. */
+async function fetched(reference: string, { host, cacheDirectory }: PrepareOptions): Promise<string> {
+	const { copyImage, resolveImage } = await import("../../image/index.ts");
+	const asked = { host, platform: await platformHere(), signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) };
+	const digest = await resolveImage(reference, asked);
+	return copyImage(reference, digest, { ...asked, cacheDirectory: join(cacheDirectory, "image"), onLine: () => {} });
+}
+
+/** In the cache by the digest of what it is read from. */
+function unpacked(source: RootfsSource, digest: Digest, { host, cacheDirectory }: PrepareOptions): Promise<string> {
+	return cachedRoot(cacheDirectory, hexOfDigest(digest), async (root) => {
+		const { readSource, unpackTree } = await import("../../image/index.ts");
+		const scratchDirectory = dirname(root);
+		await using read = await readSource(source, { platform: await platformHere(), scratchDirectory, host });
+		await unpackTree(read.tree, root);
 	});
 }
 
-const PULL_TIMEOUT_MS = 600_000;
-
-async function unpackFromRegistry(
-	options: PrepareOptions,
-	reference: Extract<RootReference, { kind: "registry" }>,
-): Promise<string> {
-	const skopeo = await options.host.findProgram("skopeo");
-	if (skopeo === undefined) throw new Error("skopeo is not installed: run `apt-get install -y skopeo`");
-	const scratch = await temporaryRoot(options.cacheDirectory, "pull-");
-	try {
-		const tls = reference.transport === "loopback" ? ["--src-tls-verify=false"] : [];
-		const argv = [
-			skopeo,
-			"copy",
-			"--quiet",
-			...tls,
-			`docker://${reference.name}`,
-			`oci:${scratch}/layout:image`,
-		] as const;
-		const pulled = await options.host.run([...argv], { timeoutMs: PULL_TIMEOUT_MS });
-		if (pulled.exitCode !== 0) throw new Error(pulled.stderr.trim().split("\n").at(-1) ?? "skopeo failed");
-		return await unpackLayout(options, join(scratch, "layout"), null);
-	} finally {
-		await rm(scratch, { recursive: true, force: true });
-	}
-}
-
-function cached(
-	options: PrepareOptions,
-	name: string,
-	unpack: (extraction: Extraction) => Promise<void>,
-): Promise<string> {
-	return cachedRoot(options.cacheDirectory, name, async (root) => {
-		await mkdir(root);
-		const extraction = new Extraction(root);
-		await unpack(extraction);
-		await extraction.finish();
-	});
-}
-
-const GZIP_MAGIC = "1f8b";
-const ZSTD_MAGIC = "28b52ffd";
-
-/** Tar, plain or compressed: told by its first bytes, not by its name or media type. */
-async function addArchive(extraction: Extraction, stored: Readable): Promise<void> {
-	const tar = new PassThrough();
-	const first = await firstChunk(stored);
-	const magic = first.subarray(0, 4).toString("hex");
-	stored.unshift(first);
-	const decompress = magic.startsWith(GZIP_MAGIC)
-		? createGunzip()
-		: magic === ZSTD_MAGIC
-			? createZstdDecompress()
-			: new PassThrough();
-	const feeding = pipeline(stored, decompress, tar);
-	await Promise.all([feeding, extraction.addLayer(tar)]);
-}
-
-async function firstChunk(stream: Readable): Promise<Buffer> {
-	for (;;) {
-		const chunk: Buffer | null = stream.read();
-		if (chunk !== null) return chunk;
-		if (stream.readableEnded) throw new Error("the archive is empty");
-		await new Promise<void>((done, fail) => {
-			stream.once("readable", done);
-			stream.once("end", done);
-			stream.once("error", fail);
-		});
-	}
-}
-
-async function digestOfFile(path: string): Promise<string> {
-	const hash = createHash("sha256");
-	await using file = await open(path);
-	for await (const chunk of file.createReadStream({ autoClose: false })) hash.update(chunk as Buffer);
-	return hash.digest("hex");
+async function platformHere(): Promise<Platform> {
+	const { machinePlatform } = await import("../../image/index.ts");
+	const platform = machinePlatform();
+	if (platform === undefined) throw new Error(`there are no images for machines of the kind ${process.arch}`);
+	return platform;
 }
 
 export async function rootEntries(directory: string): Promise<readonly RootEntry[]> {

@@ -37,3 +37,4 @@ export {
 	type VisitedEntry,
 	type Xattr,
 } from "./tree.ts";
+export { unpackTree } from "./unpack.ts";
