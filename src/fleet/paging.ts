@@ -1,14 +1,18 @@
+import { refusal } from "./http/refusal.ts";
+
 /** What a list was asked for: how many, and after which id. */
 export interface PageQuery {
 	readonly limit: number;
 	readonly cursor?: string | undefined;
 }
 
-/** Identifiers sort by creation, so a page begins after one. Opaque on the wire, so that it may change. */
+/** Identifiers sort by creation, so a page begins after one. Opaque on the wire, so that it may change. Throws for what is none. */
 export function afterId({ cursor }: PageQuery): string | undefined {
 	if (cursor === undefined) return undefined;
 	const id = Buffer.from(cursor, "base64url").toString("utf8");
-	return /^[0-9A-Za-z_.:-]{1,200}$/.test(id) ? id : "";
+	if (/^[0-9A-Za-z_.:-]{1,200}$/.test(id)) return id;
+	const problem = "cursor: it is not what `next_cursor` said";
+	throw refusal("validation-failed", { what: "The request", problems: problem }, { details: [problem] });
 }
 
 /** Asked for one more than the limit: whether it came says whether there are further ones. */

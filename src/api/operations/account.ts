@@ -57,7 +57,11 @@ export const accountOperations = {
 		route: `${API}/users`,
 		effect: "read",
 		callers: ["owner", "operator", "auditor"],
-		query: people.pageQuerySchema,
+		query: people.pageQuerySchema.extend({
+			role: z.enum(people.ROLES).optional(),
+			email: z.string().max(255).optional(),
+			disabled: z.stringbool().optional(),
+		}),
 		answers: { 200: people.pageOf("users", people.userSchema) },
 		rate: "people",
 		command: { words: ["users"], operands: [] },
@@ -95,7 +99,11 @@ export const accountOperations = {
 		route: `${API}/tokens`,
 		effect: "read",
 		callers: READERS,
-		query: people.pageQuerySchema,
+		query: people.pageQuerySchema.extend({
+			user_id: wireIdSchema.optional(),
+			/** Neither expired nor revoked. */
+			usable: z.stringbool().optional(),
+		}),
 		answers: { 200: people.pageOf("tokens", people.apiTokenSchema) },
 		rate: "people",
 		command: { words: ["tokens"], operands: [] },

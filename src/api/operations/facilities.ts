@@ -28,7 +28,12 @@ export const facilityOperations = {
 		route: ROUTE,
 		effect: "read",
 		callers: READERS,
-		query: people.pageQuerySchema.extend({ locked: z.stringbool().optional() }),
+		query: people.pageQuerySchema.extend({
+			name: z.string().max(255).optional(),
+			kind: z.enum(["repo", "empty", "imported_path"]).optional(),
+			territory_id: wireIdSchema.optional(),
+			locked: z.stringbool().optional(),
+		}),
 		answers: { 200: people.pageOf("facilities", people.facilitySchema) },
 		rate: "people",
 		command: { words: ["facility", "ls"], operands: [] },

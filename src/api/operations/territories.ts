@@ -96,7 +96,8 @@ export const territoryOperations = {
 		route: `${API}/enrollment_tokens`,
 		effect: "read",
 		callers: OPERATORS,
-		query: people.pageQuerySchema,
+		/** Neither used, expired nor revoked. */
+		query: people.pageQuerySchema.extend({ usable: z.stringbool().optional() }),
 		answers: { 200: people.pageOf("enrollment_tokens", people.enrollmentTokenSchema) },
 		rate: "people",
 		command: { words: ["tokens", "enrollments"], operands: [] },

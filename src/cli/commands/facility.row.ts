@@ -46,6 +46,15 @@ export const facilityRows: readonly CommandRow[] = [
 		summary: "list workspaces of the fleet",
 		description: "Lists facilities, newest first, and which directive writes in them now.",
 		flags: [
+			{ name: "--name", value: "TEXT", member: "name", summary: "only those of this name" },
+			{
+				name: "--kind",
+				value: "KIND",
+				member: "kind",
+				choices: ["repo", "empty", "imported_path"],
+				summary: "only those",
+			},
+			{ name: "--territory", value: "ID", member: "territory_id", summary: "only those of this machine" },
 			{ name: "--locked", member: "locked", as: "switch", summary: "only those that something writes in" },
 			...pageFlags,
 		],

@@ -2,6 +2,12 @@ import { operationRow, pageFlags } from "../fleet/operation-row.ts";
 
 const token = { name: "token", member: "token_id", summary: "id of a token, not the token itself" } as const;
 const expires = { name: "--expires", value: "TIME", member: "expires_in_seconds", as: "duration" } as const;
+const usable = {
+	name: "--usable",
+	member: "usable",
+	as: "switch",
+	summary: "only those that still let somebody in",
+} as const;
 const roles = ["owner", "operator", "approver", "auditor", "member"];
 
 /** API tokens are for people's programs, enrollment tokens for machines that join. */
@@ -11,7 +17,7 @@ export const tokenRows = [
 		operation: "tokens.list",
 		summary: "list API tokens",
 		description: "Lists your API tokens; an owner sees everybody's. The tokens themselves are kept nowhere.",
-		flags: pageFlags,
+		flags: [{ name: "--user", value: "ID", member: "user_id", summary: "only this person's" }, usable, ...pageFlags],
 		examples: [{ command: "vouch tokens", says: "Which there are, and when each was used:" }],
 	}),
 	operationRow({
@@ -64,7 +70,7 @@ export const tokenRows = [
 		operation: "enrollmentTokens.list",
 		summary: "list enrollment tokens",
 		description: "Lists enrollment tokens: which were used, which still could be.",
-		flags: pageFlags,
+		flags: [usable, ...pageFlags],
 		examples: [{ command: "vouch tokens enrollments", says: "All of them:" }],
 	}),
 	operationRow({

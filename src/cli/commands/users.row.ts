@@ -9,7 +9,12 @@ export const userRows = [
 		operation: "users.list",
 		summary: "list the people of the account",
 		description: "Lists people and their roles: owner, operator, approver, auditor, member.",
-		flags: pageFlags,
+		flags: [
+			role,
+			{ name: "--email", value: "ADDRESS", member: "email", summary: "only the one with this address" },
+			{ name: "--disabled", member: "disabled", as: "switch", summary: "only those that are disabled" },
+			...pageFlags,
+		],
 		examples: [{ command: "vouch users --json", says: "For a script:" }],
 	}),
 	operationRow({

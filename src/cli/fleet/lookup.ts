@@ -1,4 +1,4 @@
-import { type Client, everyPage } from "../../api/index.ts";
+import type { Client } from "../../api/index.ts";
 import type { FlagValues } from "../command.ts";
 import { fail } from "../failures.ts";
 import { printable } from "../screen.ts";
@@ -8,12 +8,10 @@ import { openSession } from "./session.ts";
 /** The id of a facility that was named by its id or by its name. */
 export async function facilityId(client: Client, given: string): Promise<string> {
 	if (isWholeId(given)) return given;
-	const found: string[] = [];
-	for await (const { facilities } of everyPage(client.facilities.list, { limit: 500 }))
-		found.push(...facilities.filter(({ name }) => name === given).map(({ id }) => id));
-	const [only] = found;
-	if (only !== undefined && found.length === 1) return only;
-	const problem = found.length === 0 ? "there is none by that name" : `${found.length} have that name`;
+	const { facilities } = await client.facilities.list({ name: given, limit: 2 });
+	const [only, another] = facilities;
+	if (only !== undefined && another === undefined) return only.id;
+	const problem = only === undefined ? "there is none by that name" : "several have that name";
 	throw fail("cli.name-unclear", { kind: "facility", name: given, problem, list: "facility ls" });
 }
 

@@ -70,6 +70,9 @@ export const accountHandlers = {
 				.selectFrom("users")
 				.selectAll()
 				.where("account_id", "=", personOf(identity).accountId)
+				.$if(query.role !== undefined, (found) => found.where("role", "=", query.role ?? ""))
+				.$if(query.email !== undefined, (found) => found.where("email", "=", query.email?.toLowerCase() ?? ""))
+				.$if(query.disabled !== undefined, (found) => found.where("disabled", "=", flagOf(query.disabled)))
 				.$if(after !== undefined, (found) => found.where("id", ">", after ?? ""))
 				.orderBy("id")
 				.limit(query.limit + 1)
@@ -80,7 +83,7 @@ export const accountHandlers = {
 	"users.create": (context, { body }) =>
 		made(context, "users.create", body, async ({ db, nowMs }) => {
 			const { accountId } = personOf(context.identity);
-			const email = body.email ?? null;
+			const email = body.email?.toLowerCase() ?? null;
 			const taken = await db
 				.selectFrom("users")
 				.select("id")
@@ -116,7 +119,7 @@ export const accountHandlers = {
 			return { status: 200, body: shownUser(row) };
 		}),
 	"tokens.list": ({ identity, store }, { query }) =>
-		store.read(async ({ db }) => {
+		store.read(async ({ db, nowMs }) => {
 			const { accountId, userId, role } = personOf(identity);
 			const after = afterId(query);
 			const rows = await db
@@ -124,6 +127,15 @@ export const accountHandlers = {
 				.selectAll()
 				.where("account_id", "=", accountId)
 				.$if(role !== "owner", (found) => found.where("user_id", "=", userId))
+				.$if(query.user_id !== undefined, (found) => found.where("user_id", "=", query.user_id ?? ""))
+				.$if(query.usable === true, (found) =>
+					found
+						.where("revoked_at", "is", null)
+						.where((is) => is.or([is("expires_at", "is", null), is("expires_at", ">", nowMs)])),
+				)
+				.$if(query.usable === false, (found) =>
+					found.where((is) => is.or([is("revoked_at", "is not", null), is("expires_at", "<=", nowMs)])),
+				)
 				.$if(after !== undefined, (found) => found.where("id", "<", after ?? ""))
 				.orderBy("id", "desc")
 				.limit(query.limit + 1)

@@ -118,7 +118,9 @@ export class IdentityProvider {
 			})
 			.catch((error: unknown) => {
 				this.#known = undefined;
-				throw refusal("not-ready", { reason: `the identity provider ${issuer} could not be asked: ${reasonOf(error)}` });
+				throw refusal("not-ready", {
+					reason: `the identity provider ${issuer} could not be asked: ${reasonOf(error)}`,
+				});
 			});
 		return this.#known;
 	}

@@ -46,12 +46,20 @@ export const enrollmentTokenHandlers = {
 			return { status: 201, body: { ...shown(row), token } };
 		}),
 	"enrollmentTokens.list": ({ identity, store }, { query }) =>
-		store.read(async ({ db }) => {
+		store.read(async ({ db, nowMs }) => {
 			const after = afterId(query);
 			const rows = await db
 				.selectFrom("enrollment_tokens")
 				.selectAll()
 				.where("account_id", "=", personOf(identity).accountId)
+				.$if(query.usable === true, (found) =>
+					found.where("used_at", "is", null).where("revoked_at", "is", null).where("expires_at", ">", nowMs),
+				)
+				.$if(query.usable === false, (found) =>
+					found.where((is) =>
+						is.or([is("used_at", "is not", null), is("revoked_at", "is not", null), is("expires_at", "<=", nowMs)]),
+					),
+				)
 				.$if(after !== undefined, (found) => found.where("id", "<", after ?? ""))
 				.orderBy("id", "desc")
 				.limit(query.limit + 1)
