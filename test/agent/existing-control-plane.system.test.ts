@@ -124,7 +124,8 @@ describe("a node of an existing control plane", () => {
 	});
 
 	const finishedOf = async (id: string) => {
-		await until(`${id} is finished`, () => plane.posted(`${id}/finished`).length > 0, 30_000);
+		const early = node.ended.then(({ stderr }) => assert.fail(`the node ended: ${stderr.slice(0, 2000)}`));
+		await Promise.race([until(`${id} is finished`, () => plane.posted(`${id}/finished`).length > 0, 30_000), early]);
 		return plane.posted(`${id}/finished`).at(-1) ?? {};
 	};
 
