@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { newId, type RunId } from "../../src/core/index.ts";
 import { realHost } from "../../src/host/index.ts";
+import { takeMachine } from "../../src/runtime/drivers/qemu/pooled-machine.ts";
 import { openPool, type QemuPlan, type WarmPool } from "../../src/runtime/index.ts";
 import { machineImage } from "../conformance/machine-image.ts";
 import { exitStatus, type Trial, type TrialResult, tryOut } from "../conformance/sandbox.ts";
@@ -81,6 +85,40 @@ describe("a pool of booted machines", { skip }, () => {
 		assert.deepEqual(outputs, ["1\n", "2\n", "3\n"]);
 		const { ending } = await shell("sleep 1000", { during: async (run) => run.kill() });
 		assert.equal(ending.cause, "killed");
+	});
+
+	test("a machine ends with the connection of who took it, and what is no request gets none", async () => {
+		await pool.filled();
+		const [name = ""] = readdirSync(join(cacheDirectory, "pools"));
+		const place = join(cacheDirectory, "pools", name);
+		const told = async (line: string): Promise<{ readonly text: string; readonly end: () => void }> => {
+			const socket = createConnection(place).on("error", () => {});
+			socket.write(`${line}\n`);
+			const [bytes] = await Promise.race([once(socket, "data"), once(socket, "close").then(() => [""])]);
+			return { text: String(bytes), end: () => socket.destroy() };
+		};
+		for (const line of ["{}", "GET / HTTP/1.1", '{"ask":"take","more":1}']) assert.equal((await told(line)).text, "");
+		const { text, end } = await told('{"ask":"take"}');
+		const { folder: taken }: { readonly folder: string } = JSON.parse(text);
+		assert.ok(existsSync(taken));
+		end();
+		while (existsSync(taken)) await delay(20);
+	});
+
+	test("an image that does not come up is told of, and a run does not wait for it without end", async () => {
+		const image = await machineImage();
+		const root = { ...image, files: { ...image.files, initramfs: image.files.sbom } };
+		const reasons: string[] = [];
+		await using broken = await openPool({
+			...{ host: realHost(), cacheDirectory: join(folder, "broken"), image: root, limits, machine: null, size: 1 },
+			onFailure: (reason) => reasons.push(reason),
+		});
+		const [name = ""] = readdirSync(join(folder, "broken", "pools"));
+		const place = { key: name, socket: join(folder, "broken", "pools", name) };
+		await assert.rejects(takeMachine(place, 1000), { code: "pool-gone", message: /none came up in 1000 ms/ });
+		while (reasons.length === 0) await delay(20);
+		assert.match(reasons[0] ?? "", /it ended/);
+		assert.ok(broken.memoryMiB > 0);
 	});
 
 	test("a run whose limit of written bytes must be watched from the start boots its own machine", async () => {

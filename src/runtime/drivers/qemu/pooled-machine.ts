@@ -18,9 +18,10 @@ export interface PooledMachine {
 
 type Machine = Extract<PoolAnswer, { readonly say: "machine" }>;
 
-/** Waits for one when all are taken. Throws VouchError `pool-gone`. */
-export async function takeMachine({ socket: path }: PoolPlace): Promise<PooledMachine> {
+/** Waits for one when all are taken, up to `bootMs`. Throws VouchError `pool-gone`. */
+export async function takeMachine({ socket: path }: PoolPlace, bootMs: number): Promise<PooledMachine> {
 	const socket = createConnection(path);
+	let reason = "it ended";
 	const given = Promise.withResolvers<Machine>();
 	const ended = Promise.withResolvers<Ending>();
 	const console = new PassThrough();
@@ -41,11 +42,15 @@ export async function takeMachine({ socket: path }: PoolPlace): Promise<PooledMa
 	});
 	socket.on("error", () => {}); // seen as its close
 	socket.on("close", () => {
-		given.reject(failures.fail("pool-gone", { socket: path }));
+		given.reject(failures.fail("pool-gone", { socket: path, reason }));
 		ended.resolve({ exitCode: null, signal: "SIGKILL", cause: "killed", message: null, counters: null });
 	});
+	const late = setTimeout(() => {
+		reason = `none came up in ${bootMs} ms`;
+		socket.destroy();
+	}, bootMs);
 	sendLine(socket, { ask: "take" });
-	const { folder, supervisorPid, programPid } = await given.promise;
+	const { folder, supervisorPid, programPid } = await given.promise.finally(() => clearTimeout(late));
 	const kill = (): void => sendLine(socket, { ask: "kill" });
 	const supervised: Supervised = {
 		stdin: new PassThrough().resume(),
