@@ -8,10 +8,10 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { newId, type RunId } from "../../src/core/index.ts";
 import { realHost } from "../../src/host/index.ts";
-import { takeMachine } from "../../src/runtime/drivers/qemu/pooled-machine.ts";
 import { openPool, type QemuPlan, type WarmPool } from "../../src/runtime/index.ts";
+import { TEST_CONTEXT } from "../conformance/context.ts";
 import { machineImage } from "../conformance/machine-image.ts";
-import { exitStatus, type Trial, type TrialResult, tryOut } from "../conformance/sandbox.ts";
+import { exitStatus, requestOf, type Trial, type TrialResult, tryOut } from "../conformance/sandbox.ts";
 import { qemuDriver, whyNoMachines } from "./qemu-driver.ts";
 
 const skip = await whyNoMachines();
@@ -113,9 +113,18 @@ describe("a pool of booted machines", { skip }, () => {
 			...{ host: realHost(), cacheDirectory: join(folder, "broken"), image: root, limits, machine: null, size: 1 },
 			onFailure: (reason) => reasons.push(reason),
 		});
-		const [name = ""] = readdirSync(join(folder, "broken", "pools"));
-		const place = { key: name, socket: join(folder, "broken", "pools", name) };
-		await assert.rejects(takeMachine(place, 1000), { code: "pool-gone", message: /none came up in 1000 ms/ });
+		const request = { argv: ["true"], workspace: null, root, cacheDirectory: join(folder, "broken") };
+		const asked = requestOf(request, newId<RunId>(Date.now()), folder);
+		const planned = qemuDriver.plan(
+			asked,
+			await qemuDriver.probe(realHost(), { ...TEST_CONTEXT, cacheDirectory: asked.cacheDirectory }),
+		);
+		assert.ok(planned.kind === "planned");
+		const plan = planned.plan as QemuPlan;
+		assert.notEqual(plan.pool, null);
+		const impatient: QemuPlan = { ...plan, times: { ...plan.times, bootMs: 1000 } };
+		const refused = { code: "pool-gone", message: /none came up in 1000 ms/ };
+		await assert.rejects(qemuDriver.start(impatient, { environment: {} }, realHost()), refused);
 		while (reasons.length === 0) await delay(20);
 		assert.match(reasons[0] ?? "", /it ended/);
 		assert.ok(broken.memoryMiB > 0);
