@@ -30,7 +30,8 @@ function start() {
 		registerHooks({ resolve: withoutTranslations });
 		import(source).then(({ main }) => main(process.argv.slice(2)));
 	} else {
-		require("../dist/cli/main.cjs").main(process.argv.slice(2));
+		// Most starts are runs, and those are waited for: they have a bundle of their own.
+		require(process.argv[2] === "run" ? "../dist/run/main.cjs" : "../dist/cli/main.cjs").main(process.argv.slice(2));
 	}
 }
 
