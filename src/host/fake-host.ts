@@ -93,6 +93,7 @@ export function fakeHost(script: HostScript = {}): Host & { readonly calls: read
 			calls.push({ call: "ownerOf", path });
 			return script.owners?.[path];
 		},
+		expectRun() {},
 		async supervise(spec) {
 			calls.push({ call: "supervise", spec });
 			if (script.supervise === undefined) throw new Error("this fake host has no script for supervise()");

@@ -22,8 +22,13 @@ export interface Host {
 	/** Real and effective ids of this process. */
 	readonly userId: number;
 	readonly groupId: number;
-	/** Starts a supervised process: everything of it ends when the run ends or this process dies. */
-	supervise(spec: SupervisionSpec): Promise<Supervised>;
+	/** Makes ready for a run that will come soon: `supervise` is then faster. Costs nothing that lasts when none comes. */
+	expectRun(): void;
+	/**
+	 * Starts a supervised process: everything of it ends when the run ends or this process dies.
+	 * @param go all is made ready meanwhile, and the program runs once this has resolved; when it rejects, never
+	 */
+	supervise(spec: SupervisionSpec, go?: Promise<unknown>): Promise<Supervised>;
 }
 
 export interface FolderEntry {
@@ -76,7 +81,12 @@ export interface SupervisionSpec {
 	readonly privateMounts: { readonly unmount: readonly string[] } | null;
 	/** The two network namespaces of a gated run; null leaves the host's network. */
 	readonly network: NetworkSpec | null;
-	/** Bytes given to the program as an open read-only descriptor. */
+	/**
+	 * Descriptor on which the program itself waits for one byte before it runs what it was told to, as bwrap does. It is then
+	 * started while the network is still being made; without one, afterwards.
+	 */
+	readonly startDescriptor?: number;
+	/** Bytes given to the program as an open read-only descriptor. One that is `argv[0]` itself is closed when it starts. */
 	readonly descriptors: readonly { readonly fd: number; readonly bytes: Uint8Array }[];
 	readonly argv: readonly [string, ...string[]];
 	/** The program's whole environment. */

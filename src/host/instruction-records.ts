@@ -14,9 +14,14 @@ type Row = readonly [key: string, value: string | Uint8Array];
  * The bytes that tell the supervisor what to do: records `key NUL decimal-length NUL value`, `end` the last.
  * Its reader and its bounds are in `supervisor/spec.c`.
  */
-export function instructionBytes(spec: SupervisionSpec, tools: NetworkTools | null): Uint8Array {
+export function instructionBytes(
+	spec: SupervisionSpec,
+	tools: NetworkTools | null,
+	start: "held" | "at-once" = "at-once",
+): Uint8Array {
 	const rows: Row[] = [...programRows(spec), ...confinementRows(spec)];
 	if (spec.network !== null && tools !== null) rows.push(...networkRows(spec.network, tools));
+	if (start === "held") rows.push(["held", "1"]);
 	rows.push(["end", ""]);
 	return concatBytes(...rows.flatMap(record));
 }
@@ -44,6 +49,7 @@ function programRows(spec: SupervisionSpec): Row[] {
 		}),
 		["directory", text("working directory", spec.workingDirectory)],
 		["signal-target", spec.signalTarget],
+		...(spec.startDescriptor === undefined ? [] : [["start-descriptor", String(spec.startDescriptor)] as const]),
 		...spec.descriptors.map((given): Row => ["descriptor", concatBytes(utf8(`${given.fd}\0`), given.bytes)]),
 		...spec.afterwards.map((argv): Row => ["afterwards", argv.map((word) => `${text("command", word)}\0`).join("")]),
 	];

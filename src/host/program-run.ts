@@ -24,7 +24,7 @@ export async function findProgram(name: string): Promise<string | undefined> {
 	return undefined;
 }
 
-function isProgram(path: string): boolean {
+export function isProgram(path: string): boolean {
 	try {
 		if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return false;
 		accessSync(path, fsConstants.X_OK);

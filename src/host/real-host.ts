@@ -1,65 +1,75 @@
-import { constants } from "node:fs";
-import { access, open, readdir, readlink, stat } from "node:fs/promises";
+import { accessSync, closeSync, constants, openSync, readdirSync, readlinkSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { FolderEntry, Host } from "./host.ts";
 import { findProgram, runProgram, startProgram } from "./program-run.ts";
-import { supervise } from "./supervised-process.ts";
+import { Supervisors } from "./supervised-process.ts";
 
 const TEXT_LIMIT_BYTES = 1024 * 1024;
+const PART_BYTES = 16 * 1024;
 
-/** The machine that this process runs on. */
+/**
+ * The machine that this process runs on. It is looked at without threads: what drivers look at are small files of the kernel's,
+ * each read before a thread could take it, and what waits for them is a run.
+ */
 export function realHost(): Host {
+	const supervisors = new Supervisors();
 	return {
 		run: runProgram,
 		start: startProgram,
 		findProgram,
-		readText,
-		exists: (path) =>
-			access(path).then(
-				() => true,
-				() => false,
-			),
-		listFolder,
-		isWritable: (path) =>
-			access(path, constants.W_OK).then(
-				() => true,
-				() => false,
-			),
-		ownerOf: (path) =>
-			stat(path).then(
-				({ uid }) => uid,
-				() => undefined,
-			),
+		readText: async (path) => readText(path),
+		exists: async (path) => mayAccess(path, constants.F_OK),
+		listFolder: async (path) => listFolder(path),
+		isWritable: async (path) => mayAccess(path, constants.W_OK),
+		ownerOf: async (path) => succeeds(() => statSync(path).uid),
 		userId: process.geteuid?.() ?? 0,
 		groupId: process.getegid?.() ?? 0,
-		supervise,
+		expectRun: () => supervisors.expectRun(),
+		supervise: (spec, go) => supervisors.supervise(spec, go),
 	};
 }
 
 /** Read to its end rather than by its size: files below /proc claim to be empty. */
-async function readText(path: string): Promise<string | undefined> {
+function readText(path: string): string | undefined {
+	let file: number | undefined;
 	try {
-		await using file = await open(path, "r");
-		const bytes = Buffer.alloc(TEXT_LIMIT_BYTES + 1);
-		let used = 0;
-		while (used < bytes.length) {
-			const { bytesRead } = await file.read(bytes, used, bytes.length - used);
-			if (bytesRead === 0) return bytes.toString("utf8", 0, used);
-			used += bytesRead;
+		file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+		const parts: Buffer[] = [];
+		for (let used = 0; used <= TEXT_LIMIT_BYTES; ) {
+			const part = Buffer.allocUnsafe(PART_BYTES);
+			const count = readSync(file, part);
+			if (count === 0) return Buffer.concat(parts).toString("utf8");
+			parts.push(part.subarray(0, count));
+			used += count;
 		}
 		return undefined;
 	} catch {
 		return undefined;
+	} finally {
+		if (file !== undefined) closeSync(file);
 	}
 }
 
-async function listFolder(path: string): Promise<readonly FolderEntry[]> {
-	const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
-	const listed = entries.map(async (entry): Promise<FolderEntry> => {
+function listFolder(path: string): readonly FolderEntry[] {
+	const entries = succeeds(() => readdirSync(path, { withFileTypes: true })) ?? [];
+	const listed = entries.map((entry): FolderEntry => {
 		if (entry.isDirectory()) return { name: entry.name, kind: "directory", target: "" };
 		if (entry.isFile()) return { name: entry.name, kind: "file", target: "" };
 		if (!entry.isSymbolicLink()) return { name: entry.name, kind: "other", target: "" };
-		return { name: entry.name, kind: "link", target: await readlink(join(path, entry.name)).catch(() => "") };
+		return { name: entry.name, kind: "link", target: succeeds(() => readlinkSync(join(path, entry.name))) ?? "" };
 	});
-	return (await Promise.all(listed)).sort((left, right) => (left.name < right.name ? -1 : 1));
+	return listed.sort((left, right) => (left.name < right.name ? -1 : 1));
+}
+
+function mayAccess(path: string, mode: number): boolean {
+	return succeeds(() => accessSync(path, mode) ?? true) ?? false;
+}
+
+/** What it gives, or undefined when it throws. */
+function succeeds<T>(look: () => T): T | undefined {
+	try {
+		return look();
+	} catch {
+		return undefined;
+	}
 }

@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { constants as fsConstants, openSync, unlinkSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { constants as fsConstants, mkdtempSync, openSync, rmSync, unlinkSync } from "node:fs";
 import { createServer, type Server, Socket } from "node:net";
 import { constants, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -18,23 +17,68 @@ const CONNECT_TIMEOUT_MS = 30_000;
 const LONGEST_FOLDER_BYTES = 80;
 const SAID_LIMIT_BYTES = 4096;
 
-/** Starts the supervisor, hands it the instructions and resolves when the program runs, or could not be started. */
-export async function supervise(spec: SupervisionSpec): Promise<Supervised> {
-	const instructions = instructionBytes(spec, await networkTools(spec));
-	const binary = await supervisorBinary();
-	await using meeting = await openMeeting(spec);
-	const [program, ...rest] = [...spec.wrapper, binary, meeting.path];
+/** The supervisors of one process's runs. Starting one takes time that a run can spare while it is still being decided. */
+export class Supervisors {
+	#early: Promise<Supervisor> | undefined;
+
+	/** Starts one for a run that will come soon. It knows nothing of it yet; when no run comes, it ends with this process. */
+	expectRun(): void {
+		this.#early ??= startSupervisor([], undefined);
+		// Whoever supervises a run with it gets its failure.
+		this.#early.catch(() => {});
+	}
+
+	/** Hands a supervisor the instructions; resolves when the program runs, or could not be started. */
+	async supervise(spec: SupervisionSpec, go?: Promise<unknown>): Promise<Supervised> {
+		// It may reject before anybody waits for it.
+		go?.catch(() => {});
+		const start = go === undefined ? "at-once" : "held";
+		const instructions = instructionBytes(spec, await networkTools(spec), start);
+		const supervisor = (await this.#takeEarly(spec)) ?? (await startSupervisor(spec.wrapper, spec.network?.gateSocket));
+		return new Conversation(supervisor).begin(instructions, go);
+	}
+
+	async #takeEarly({ wrapper }: SupervisionSpec): Promise<Supervisor | undefined> {
+		const early = this.#early;
+		if (early === undefined || wrapper.length > 0) return undefined;
+		this.#early = undefined;
+		const supervisor = await early;
+		const isThere = supervisor.child.exitCode === null && supervisor.child.signalCode === null;
+		return isThere ? supervisor : undefined;
+	}
+}
+
+/** One that has come to the meeting place and waits for its instructions. */
+interface Supervisor {
+	readonly child: ChildProcess;
+	readonly control: Socket;
+	readonly streams: Streams;
+	readonly said: () => string;
+}
+
+/** @param gateSocket beside which they meet, if its path is short enough */
+async function startSupervisor(wrapper: readonly string[], gateSocket: string | undefined): Promise<Supervisor> {
+	const known = supervisorBinary();
+	const binary = typeof known === "string" ? known : await known;
+	using meeting = openMeeting(gateSocket);
+	const [program, ...rest] = [...wrapper, binary, meeting.path];
 	const child = spawn(program ?? binary, rest, {
 		// A session of its own: a terminal's Ctrl-C is for Vouch to interpret.
 		detached: true,
 		stdio: ["ignore", "ignore", "pipe"],
 		cwd: "/",
-		...(spec.wrapper.length === 0 ? { env: {} } : {}),
+		...(wrapper.length === 0 ? { env: {} } : {}),
 	});
 	const said = collectSaid(child);
 	const control = await meetSupervisor(meeting.server, child, [program, ...rest].join(" "), said);
-	const streams = openStreams(meeting.path);
-	return new Conversation(control, child, streams, said).begin(instructions);
+	const supervisor = { child, control, streams: openStreams(meeting.path), said };
+	// Waiting for a run must not keep this process from ending.
+	for (const handle of handlesOf(supervisor)) handle.unref();
+	return supervisor;
+}
+
+function handlesOf({ child, control }: Supervisor): readonly { ref(): void; unref(): void }[] {
+	return [child, control, ...(child.stderr instanceof Socket ? [child.stderr] : [])];
 }
 
 async function networkTools(spec: SupervisionSpec): Promise<NetworkTools | null> {
@@ -45,42 +89,41 @@ async function networkTools(spec: SupervisionSpec): Promise<NetworkTools | null>
 	return { ip, nft };
 }
 
-interface Meeting extends AsyncDisposable {
+interface Meeting extends Disposable {
 	readonly path: string;
 	readonly server: Server;
 }
 
 /** A socket that only this user can reach, gone again once the supervisor has come. */
-async function openMeeting(spec: SupervisionSpec): Promise<Meeting> {
-	const given = spec.network === null ? undefined : dirname(spec.network.gateSocket);
+function openMeeting(gateSocket: string | undefined): Meeting {
+	const given = gateSocket === undefined ? undefined : dirname(gateSocket);
 	const usable = given !== undefined && Buffer.byteLength(given) <= LONGEST_FOLDER_BYTES;
-	const folder = usable ? given : await makePrivateFolder();
+	const folder = usable ? given : makePrivateFolder();
 	const path = join(folder, `run-${randomBytes(6).toString("hex")}`);
-	const server = createServer();
-	server.listen(path);
-	await once(server, "listening");
+	// It listens when this returns, and says so later.
+	const server = createServer().listen(path);
 	return {
 		path,
 		server,
-		async [Symbol.asyncDispose]() {
+		[Symbol.dispose]() {
 			server.close();
-			await Promise.all(["", ".0", ".1", ".2"].map((suffix) => rm(path + suffix, { force: true })));
-			if (!usable) await rm(folder, { recursive: true, force: true });
+			for (const suffix of ["", ".0", ".1", ".2"]) rmSync(path + suffix, { force: true });
+			if (!usable) rmSync(folder, { recursive: true, force: true });
 		},
 	};
 }
 
 /** A folder of mode 0700, in the first place that takes one. */
-async function makePrivateFolder(): Promise<string> {
+function makePrivateFolder(): string {
 	const places = [process.env.XDG_RUNTIME_DIR ?? "", tmpdir()];
 	for (const place of places.filter((path) => path.startsWith("/") && path.length < LONGEST_FOLDER_BYTES - 20)) {
 		try {
-			return await mkdtemp(join(place, "vouch-"));
+			return mkdtempSync(join(place, "vouch-"));
 		} catch {
 			// A session's own folder may be gone, or not ours: the next place then.
 		}
 	}
-	return mkdtemp("/tmp/vouch-");
+	return mkdtempSync("/tmp/vouch-");
 }
 
 function collectSaid(child: ChildProcess): () => string {
@@ -145,35 +188,32 @@ function openStreams(path: string): Streams {
 
 /** The lines that go back and forth with one supervisor, as a `Supervised`. */
 class Conversation {
-	readonly #control: Socket;
-	readonly #child: ChildProcess;
-	readonly #streams: Streams;
-	readonly #said: () => string;
+	readonly #supervisor: Supervisor;
 	readonly #listeners: ((event: SupervisorEvent) => void)[] = [];
 	/** Events that came before anybody listened. */
 	readonly #early: SupervisorEvent[] = [];
 	readonly #started = Promise.withResolvers<number>();
 	readonly #ended = Promise.withResolvers<Ending>();
 
-	constructor(control: Socket, child: ChildProcess, streams: Streams, said: () => string) {
-		this.#control = control;
-		this.#child = child;
-		this.#streams = streams;
-		this.#said = said;
+	constructor(supervisor: Supervisor) {
+		this.#supervisor = supervisor;
 	}
 
-	async begin(instructions: Uint8Array): Promise<Supervised> {
+	async begin(instructions: Uint8Array, go: Promise<unknown> | undefined): Promise<Supervised> {
 		const splitter = new LineSplitter();
-		this.#control.on("error", () => {}); // seen as its close
-		this.#control.on("data", (part: Buffer) => {
+		const { child, control, streams } = this.#supervisor;
+		for (const handle of handlesOf(this.#supervisor)) handle.ref();
+		control.on("error", () => {}); // seen as its close
+		control.on("data", (part: Buffer) => {
 			for (const line of splitter.lines(part)) this.#hear(line);
 		});
-		this.#control.on("close", () => this.#settleUnreported());
-		this.#control.write(instructions);
+		control.on("close", () => this.#settleUnreported());
+		control.write(instructions);
+		await this.#letGo(go);
 		const programPid = await this.#started.promise;
 		return {
-			...this.#streams,
-			supervisorPid: this.#child.pid ?? 0,
+			...streams,
+			supervisorPid: child.pid ?? 0,
 			programPid,
 			signal: (name) => this.#say(`signal ${constants.signals[name]}`),
 			kill: () => this.#say("kill"),
@@ -182,8 +222,21 @@ class Conversation {
 		};
 	}
 
+	async #letGo(go: Promise<unknown> | undefined): Promise<void> {
+		if (go === undefined) return;
+		try {
+			await go;
+			this.#say("go");
+		} catch (error) {
+			this.#say("kill");
+			await this.#ended.promise;
+			throw error;
+		}
+	}
+
 	#say(command: string): void {
-		if (this.#control.writable) this.#control.write(`${command}\n`);
+		const { control } = this.#supervisor;
+		if (control.writable) control.write(`${command}\n`);
 	}
 
 	#listen(listener: (event: SupervisorEvent) => void): void {
@@ -197,7 +250,7 @@ class Conversation {
 			report = readReport(line);
 		} catch {
 			// Not our supervisor any more: without this connection it ends the run, and so it counts as killed.
-			this.#control.destroy();
+			this.#supervisor.control.destroy();
 			return;
 		}
 		switch (report.kind) {
@@ -211,7 +264,7 @@ class Conversation {
 			case "ended":
 				this.#started.resolve(0);
 				this.#ended.resolve(report.ending);
-				this.#control.end();
+				this.#supervisor.control.end();
 		}
 	}
 
@@ -222,7 +275,7 @@ class Conversation {
 			exitCode: null,
 			signal: "SIGKILL",
 			cause: "killed",
-			message: `The supervisor ended without a report. ${this.#said()}`.trim(),
+			message: `The supervisor ended without a report. ${this.#supervisor.said()}`.trim(),
 			counters: null,
 		});
 	}

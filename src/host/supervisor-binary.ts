@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { fail } from "./failures.ts";
-import { findProgram, runProgram } from "./program-run.ts";
+import { findProgram, isProgram, runProgram } from "./program-run.ts";
 
 /** The package's root, from `src/host/` and from `dist/host/` alike. */
 const packageRoot = fileURLToPath(new URL("../../", import.meta.url));
@@ -9,19 +9,18 @@ const buildScript = `${packageRoot}scripts/build-supervisor`;
 
 const COMPILE_TIMEOUT_MS = 120_000;
 
-let found: Promise<string> | undefined;
+let building: Promise<string> | undefined;
 
 /** Path of the native supervisor; compiles it when it is missing and a compiler is there. */
-export function supervisorBinary(): Promise<string> {
-	found ??= locate().catch((error: unknown) => {
-		found = undefined; // a later call may find it built
-		throw error;
+export function supervisorBinary(): string | Promise<string> {
+	if (isProgram(binaryPath)) return binaryPath;
+	building ??= build().finally(() => {
+		building = undefined; // a later call may find a compiler
 	});
-	return found;
+	return building;
 }
 
-async function locate(): Promise<string> {
-	if ((await findProgram(binaryPath)) !== undefined) return binaryPath;
+async function build(): Promise<string> {
 	const compiler = await findProgram("gcc");
 	if (compiler === undefined) {
 		throw fail("supervisor-missing", {

@@ -18,7 +18,9 @@ export interface Driver<Name extends DriverName = DriverName, Facts = unknown> {
 	readonly roots: readonly RootShape[];
 	/** Whether it can show `secretFiles`; one that does not say so can not. */
 	readonly secretFiles?: "shown";
-	/** Measured now, never assumed. */
+	/** Whether `start` makes all that the command runs in while `go` is still open; one that does not say so is started afterwards. */
+	readonly starts?: "held";
+	/** Measured now; a trial that worked is not made again while all that it depends on is the same. */
 	probe(host: Host, context: ProbeContext): Promise<Facts>;
 	/** What `doctor` prints of the facts. */
 	explain(facts: Facts): readonly Check[];
@@ -103,6 +105,8 @@ export interface RootEntry {
 /** Values that no plan, log or receipt may hold. */
 export interface LaunchSecrets {
 	readonly environment: Readonly<Record<string, string>>;
+	/** Of drivers that start held: the command runs once it has resolved; when it rejects, never. */
+	readonly go?: Promise<unknown>;
 }
 
 export interface LaunchPlan<Name extends DriverName = DriverName> {

@@ -23,5 +23,6 @@ export {
 export { failures as runtimeFailures } from "./failures.ts";
 export { chooseDriver, drivers, isolatingDrivers, machineDrivers } from "./known-drivers.ts";
 export { findRoot, prepareRoot, type RootChoice, type RootOptions } from "./roots/index.ts";
+export { forgetTrials } from "./trials.ts";
 export { BASE_ENVIRONMENT, GUEST } from "./view/index.ts";
 export { applyChanges, buildDisk } from "./workspace-disk/index.ts";

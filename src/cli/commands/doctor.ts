@@ -1,7 +1,7 @@
 import { statfsSync } from "node:fs";
 import { formatBytes } from "../../core/index.ts";
 import { virtualisationWorks } from "../../host/index.ts";
-import { type Check, drivers, type ImageRoot } from "../../runtime/index.ts";
+import { type Check, drivers, forgetTrials, type ImageRoot } from "../../runtime/index.ts";
 import type { Action } from "../command.ts";
 import { imageDirectory } from "../directories.ts";
 import { type Parts, realParts } from "../run/parts.ts";
@@ -14,6 +14,7 @@ interface Section {
 
 export const doctorAction: Action = async ({ flags }) => {
 	const parts = realParts();
+	forgetTrials(parts.directories.cache);
 	const sections = [await machineSection(parts), ...(await driverSections(parts))];
 	const works = sections
 		.slice(1)

@@ -21,8 +21,6 @@ import { terminationSignals } from "./termination-signals.ts";
 /** One run from request to receipt. Whatever happens, nothing of it is left running and its private folder is gone. */
 export async function conductRequest(request: RunRequest, parts: Parts): Promise<RunOutcome> {
 	await recoverInterrupted(parts, parts.records);
-	// Looked at before anything runs: a command whose receipt can't be signed and journaled must not run at all.
-	parts.journal().checkpoint();
 	return withRunDirectory(parts, async (runId, runDirectory) =>
 		conductPrepared(request, await prepare(request, runId, runDirectory, parts), parts),
 	);
@@ -51,6 +49,8 @@ function runAndMeasure(request: RunRequest, prepared: PreparedRun, files: RunFil
 		beyondOutputLimit: "killed",
 		upstreamProxy: upstreamProxyOf(process.env),
 		merkleRoot,
+		// A command whose receipt can't be signed and journaled must not run at all.
+		beforeStart: () => void parts.journal().checkpoint(),
 		started: () => parts.journal().ready(),
 	};
 	return conduct(prepared, files, ties, parts);

@@ -17,9 +17,10 @@ export function realMachine(): Machine {
 	return { host, measured: measureOnce(host, { cacheDirectory, image: () => image }), offerImage };
 }
 
-/** Starts the look at the machine that choosing a driver will ask for first; `wanted` is what --isolation says. */
+/** Starts what a run will wait for: its supervisor, and the look at the machine by the driver that is asked first. `wanted` is what --isolation says. */
 export function measureEarly(wanted: string | undefined): Machine {
 	const machine = realMachine();
+	machine.host.expectRun();
 	const anyDriver = wanted === undefined || wanted === "strongest";
 	// Most runs are of this machine's own root; one in a virtual machine is asked for by name.
 	const first = drivers.find(({ name, strength, roots }) =>

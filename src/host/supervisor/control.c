@@ -59,7 +59,7 @@ static bool wait_for(short events, int wait_ms)
 	int64_t end = now_ms() + wait_ms;
 	for (;;) {
 		int64_t left = end - now_ms();
-		int ready = poll(&poller, 1, left > 0 ? (int)left : 0);
+		int ready = poll(&poller, 1, wait_ms < 0 ? -1 : left > 0 ? (int)left : 0);
 		if (ready >= 0 || errno != EINTR) return ready > 0;
 	}
 }
@@ -67,7 +67,7 @@ static bool wait_for(short events, int wait_ms)
 bool control_fill(int wait_ms)
 {
 	if (gone || control_input.used >= INPUT_LIMIT) return false;
-	if (wait_ms > 0 && !wait_for(POLLIN, wait_ms)) return false;
+	if (wait_ms != 0 && !wait_for(POLLIN, wait_ms)) return false;
 	grow(&control_input, 65536);
 	ssize_t count = read(fd, control_input.bytes + control_input.used, control_input.size - control_input.used);
 	if (count > 0) {

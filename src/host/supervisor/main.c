@@ -14,7 +14,7 @@
 enum { DISK_WATCH_MS = 100, CARRY_REST_MS = 1000, REPORT_MS = 2000, OUT_OF_MEMORY_EXIT = 128 + SIGKILL };
 
 static const char *cause = "program";
-static bool over;
+static bool over, may_go;
 
 static void end_because(const char *why)
 {
@@ -32,10 +32,14 @@ static void signals_ready(struct watch *watch, uint32_t events)
 	if (processes_reap()) end_because("program");
 }
 
-/* `signal N` and `kill`, one to a line. Anything else means that this is not Vouch. */
+/* `go`, `signal N` and `kill`, one to a line. Anything else means that this is not Vouch. */
 static void obey(const char *line)
 {
 	char *end;
+	if (strcmp(line, "go") == 0) {
+		may_go = true;
+		return;
+	}
 	if (strncmp(line, "signal ", 7) == 0) {
 		long number = strtol(line + 7, &end, 10);
 		if (*end == 0 && number > 0 && number < NSIG) {
@@ -100,7 +104,7 @@ static void report_ending(size_t left)
 	int status = processes_program_status();
 	bool signalled = WIFSIGNALED(status);
 	bool killed = signalled ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == OUT_OF_MEMORY_EXIT;
-	char counters[256] = "null", outcome[64], message[96] = "null";
+	char counters[256] = "null", outcome[64], message[160] = "null";
 	if (spec.wants_network) {
 		struct counters read = network_counters();
 		snprintf(counters, sizeof counters,
@@ -110,6 +114,10 @@ static void report_ending(size_t left)
 		         (unsigned long long)read.resent_bytes);
 	}
 	if (strcmp(cause, "program") == 0 && killed && groups_memory_kills() > 0) cause = "out-of-memory";
+	if (strcmp(cause, "program") == 0 && !program_took_release()) {
+		cause = "failed-to-start";
+		snprintf(message, sizeof message, "\"" ENDED_EARLY "\"");
+	}
 	program_run_afterwards();
 	groups_remove();
 	if (signalled) snprintf(outcome, sizeof outcome, "\"exitCode\":null,\"signal\":%d", WTERMSIG(status));
@@ -151,6 +159,7 @@ int main(int count, char **arguments)
 	close_range(3, ~0U, 0);
 	struct watch signals = { take_signals(), signals_ready };
 	setsid();
+	groups_hurry();
 	program_open_stdio(arguments[1]);
 	control_connect(arguments[1]);
 	leave_standard_streams();
@@ -160,14 +169,16 @@ int main(int count, char **arguments)
 	groups_make();
 	namespaces_enter();
 	pid_t program = spec.wants_network ? network_open() : program_prepare();
-	processes_started(program);
 	struct watch control = { control_fd(), control_ready };
 	if (!loop_add(&signals, EPOLLIN) || !loop_add(&control, EPOLLIN | EPOLLRDHUP))
 		fail_start("The supervisor's own events could not be watched: %m.");
 	if (control_gone()) fail_start("Vouch went away.");
-	program_release();
-	control_send("{\"event\":\"started\",\"pid\":%d}", program);
 	obey_all();
+	while (spec.held && !may_go && !over) loop_once(tick());
+	if (!over) {
+		program_release();
+		control_send("{\"event\":\"started\",\"pid\":%d}", program);
+	}
 	while (!over) loop_once(sooner(tick(), sooner(watch_disk(), processes_tick())));
 	size_t left = processes_kill_all();
 	carry_rest();

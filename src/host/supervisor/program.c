@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -20,6 +21,7 @@
 enum { OWN_FDS = 256, AFTERWARDS_MS = 30000 };
 
 static int streams[3], held[3], release_pipe[2], report_pipe[2];
+static bool released;
 static struct rlimit files_before;
 
 /*
@@ -84,9 +86,27 @@ static int open_memory(const struct descriptor *descriptor)
 	return reader;
 }
 
+/* The release pipe as the program waits on it. Being its own writer it never sees an end, so our death releases nothing. */
+static int open_start(void)
+{
+	char path[40];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", release_pipe[0]);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0) give_up("The descriptor that the program waits on could not be opened: %m.");
+	return above_own(fd);
+}
+
+/* Whether that descriptor holds the program itself: closed by exec, or what the program starts would have it open. */
+static bool holds_program(int fd)
+{
+	char path[40];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return strcmp(spec.argv.items[0], path) == 0;
+}
+
 static void place_descriptors(void)
 {
-	int memories[COUNT(spec.descriptors)], standard[3];
+	int memories[COUNT(spec.descriptors)], standard[3], start = spec.start_fd > 0 ? open_start() : -1;
 	release_pipe[0] = above_own(release_pipe[0]);
 	report_pipe[1] = above_own(report_pipe[1]);
 	for (int i = 0; i < 3; i++) standard[i] = above_own(streams[i]);
@@ -100,7 +120,9 @@ static void place_descriptors(void)
 	for (int i = 0; i < 3; i++)
 		if (dup2(standard[i], i) < 0) give_up("A standard stream could not be placed: %m.");
 	for (size_t i = 0; i < spec.descriptor_count; i++)
-		if (dup2(memories[i], spec.descriptors[i].fd) < 0) give_up("A descriptor could not be placed: %m.");
+		if (dup3(memories[i], spec.descriptors[i].fd, holds_program(spec.descriptors[i].fd) ? O_CLOEXEC : 0) < 0)
+			give_up("A descriptor could not be placed: %m.");
+	if (start >= 0 && dup2(start, (int)spec.start_fd) < 0) give_up("A descriptor could not be placed: %m.");
 }
 
 static void set_limits(void)
@@ -153,7 +175,7 @@ __attribute__((noreturn)) static void become_program(pid_t supervisor)
 	set_limits();
 	if (chdir(spec.directory) < 0) give_up("The working directory %.300s could not be entered: %m.", spec.directory);
 	reset_signals();
-	if (read(release_pipe[0], &byte, 1) != 1) _exit(125);
+	if (spec.start_fd == 0 && read(release_pipe[0], &byte, 1) != 1) _exit(125);
 	execute(spec.argv.items);
 }
 
@@ -169,9 +191,9 @@ pid_t program_prepare(void)
 	pid_t pid = fork();
 	if (pid < 0) fail_start("The program's process could not be made: %m.");
 	if (pid == 0) become_program(supervisor);
-	close(release_pipe[0]);
 	close(report_pipe[1]);
 	close_streams(streams);
+	processes_started(pid);
 	return pid;
 }
 
@@ -179,14 +201,21 @@ void program_release(void)
 {
 	char sentence[512];
 	size_t used = 0;
-	if (write(release_pipe[1], "", 1) != 1 && errno != EPIPE) fail_start("The program could not be released: %m.");
-	close(release_pipe[1]);
+	/* Its reading end stays open here: one that ended meanwhile is found by what it left unread. */
+	if (write(release_pipe[1], "", 1) != 1) fail_start("The program could not be released: %m.");
+	released = true;
 	/* Ends without a byte when exec has closed the other end. */
 	for (ssize_t count; used < sizeof sentence - 1; used += (size_t)count)
 		if ((count = read(report_pipe[0], sentence + used, sizeof sentence - 1 - used)) <= 0) break;
 	close(report_pipe[0]);
 	sentence[used] = 0;
 	if (used > 0) fail_start("%s", sentence);
+}
+
+bool program_took_release(void)
+{
+	int unread = 1;
+	return released && ioctl(release_pipe[0], FIONREAD, &unread) == 0 && unread == 0;
 }
 
 static void run_afterwards(char **argv)

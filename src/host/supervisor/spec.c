@@ -174,6 +174,8 @@ static const struct key {
 	{ .name = "group-file", .take = take_group_file },
 	{ .name = "limit", .take = take_limit },
 	{ .name = "descriptor", .take = take_descriptor },
+	{ .name = "held", .number = &spec.held, .most = 1 },
+	{ .name = "start-descriptor", .number = &spec.start_fd, .most = 255 },
 	{ .name = "signal-target", .take = take_signal_target },
 	{ .name = "disk-write-bytes", .number = &spec.disk_write_bytes, .most = INT64_MAX },
 	{ .name = "afterwards", .take = take_afterwards },
@@ -229,6 +231,9 @@ static void check_whole(void)
 	for (size_t i = 0; i < COUNT(network) && spec.wants_network; i++)
 		if (!was_seen(network[i])) fail_start("The supervisor's network instructions lack %s.", network[i]);
 	if (spec.listener_count > 0 && !spec.wants_network) fail_start("A listener needs network instructions.");
+	for (size_t i = 0; i < spec.descriptor_count; i++)
+		if ((uint64_t)spec.descriptors[i].fd == spec.start_fd) fail_start("The start descriptor holds something else.");
+	if (was_seen("start-descriptor") && spec.start_fd < 3) fail_start("The start descriptor is a standard stream.");
 	if (spec.directory[0] != '/') fail_start("The working directory is not an absolute path.");
 	spec.watches_disk = was_seen("disk-write-bytes");
 	if (spec.environment.items == NULL) spec.environment.items = allocate(sizeof(char *));
@@ -264,6 +269,8 @@ void spec_read(void)
 {
 	size_t start = 0;
 	bool ended = false;
+	/* The first of them comes when the run is decided, which a person may be asked about. */
+	control_fill(-1);
 	int64_t deadline = now_ms() + WAIT_MS;
 	while (!ended) {
 		int taken = start < control_input.used ? take_record(&start, &ended) : 0;

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#define ENDED_EARLY "what makes the sandbox ended before the command ran; its own words are in the standard error"
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* ---- spec.c: exactly what to do; every list is bounded and every text ends in NUL. */
@@ -54,6 +55,10 @@ struct spec {
 	struct texts afterwards[8];
 	size_t listener_count, group_count, limit_count, descriptor_count, afterwards_count;
 	uint64_t redirect_port, max_connections, disk_write_bytes;
+	/* 0 for none: the program then waits for its release before exec. */
+	uint64_t start_fd;
+	/* 1: all is made, and nothing runs until Vouch says so. */
+	uint64_t held;
 	bool watches_disk, signals_descendants, wants_network;
 };
 extern struct spec spec;
@@ -67,7 +72,7 @@ struct input {
 };
 extern struct input control_input;
 void control_connect(const char *path);
-/* Reads what is there, waiting up to `wait_ms`; false at the end of the stream, on a time-out and past INPUT_LIMIT. */
+/* Reads what is there, waiting up to `wait_ms`, -1 for ever; false at the end of the stream, on a time-out and past INPUT_LIMIT. */
 bool control_fill(int wait_ms);
 void control_consume(size_t count);
 bool control_gone(void);
@@ -94,6 +99,8 @@ int64_t now_ms(void);
 int sooner(int left, int right);
 
 /* ---- groups.c */
+/* Pays in a process of its own, now, for what joining a group would cost later. */
+void groups_hurry(void);
 void groups_make(void);
 /* In the program's process, before exec. Returns the path that could not be joined, or NULL. */
 const char *groups_join(void);
@@ -119,10 +126,12 @@ uint64_t processes_disk_writes(void);
 
 /* ---- program.c */
 void program_open_stdio(const char *control_path);
-/* The program's process, up to the moment before exec. */
+/* The program's process, up to the moment before exec; with a start descriptor, up to where the program itself waits. */
 pid_t program_prepare(void);
-/* Lets it exec; on failure does not return. */
+/* Lets it go on; on failure does not return. */
 void program_release(void);
+/* False when it ended while it was still waiting, or on its way there. */
+bool program_took_release(void);
 void program_run_afterwards(void);
 
 /* ---- network.c */

@@ -79,6 +79,8 @@ void tool_finish(struct tool *tool)
 	}
 	close(tool->errors);
 	said[used] = 0;
-	if (waitpid(tool->pid, &status, 0) != tool->pid || status != 0)
+	if (waitpid(tool->pid, &status, 0) != tool->pid || status != 0) {
+		if (processes_reap()) fail_start(ENDED_EARLY);
 		fail_start("%s could not set up the network: %s", tool->name, used > 0 ? said : "it ended without a reason.");
+	}
 }

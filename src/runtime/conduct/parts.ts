@@ -52,6 +52,8 @@ export interface Ties {
 	readonly upstreamProxy: UpstreamProxy | null;
 	/** Root of the ledger's Merkle tree over these leaves. */
 	readonly merkleRoot: (leaves: Uint8Array[]) => Digest;
+	/** Called before the command runs, while its sandbox is being made; when it throws, the command does not run. */
+	beforeStart?(): void;
 	/** Told once the command runs: work that the end would wait for can be done now. */
 	started(): void;
 }

@@ -1,7 +1,7 @@
 import { GUEST, type ViewEntry } from "../../view/index.ts";
 
-/** Where bwrap finds what it reads. */
-export const DESCRIPTORS = { arguments: 3, seccomp: 4, program: 5, firstFile: 6 } as const;
+/** Where bwrap finds what it reads; on `start` it waits, when its mounts are made, until it may run the command. */
+export const DESCRIPTORS = { arguments: 3, seccomp: 4, program: 5, start: 6, firstFile: 7 } as const;
 
 /**
  * The walls, the same for the trial and for every plan. The network namespace is not among them: the supervisor starts
@@ -22,18 +22,16 @@ export const NAMESPACE_ARGUMENTS = [
 /** What `bwrap --args` reads: every word but the workload's variables, which are added when it starts. */
 export function bwrapArguments(
 	view: readonly ViewEntry[],
-	opened: { readonly files: ReadonlyMap<string, number>; readonly program: { readonly fd: number } | null },
+	fileDescriptors: ReadonlyMap<string, number>,
 	workingDirectory: string,
 ): readonly string[] {
 	const ofProc = (entry: ViewEntry): boolean => entry.kind === "mask" || entry.kind === "read-only";
 	const mounts = (entries: readonly ViewEntry[]): readonly string[] =>
-		entries.flatMap((entry) => mountArguments(entry, opened.files));
+		entries.flatMap((entry) => mountArguments(entry, fileDescriptors));
 	return [
 		...NAMESPACE_ARGUMENTS,
 		...["--uid", String(GUEST.userId), "--gid", String(GUEST.groupId), "--hostname", GUEST.hostname],
-		...["--seccomp", String(DESCRIPTORS.seccomp), "--clearenv"],
-		// Reads one byte and closes it: the one option that keeps a descriptor of ours from being inherited.
-		...(opened.program === null ? [] : ["--block-fd", String(opened.program.fd)]),
+		...["--seccomp", String(DESCRIPTORS.seccomp), "--clearenv", "--block-fd", String(DESCRIPTORS.start)],
 		...["--tmpfs", "/", "--proc", "/proc"],
 		...mounts(view.filter(ofProc)),
 		...["--dev", "/dev", "--size", String(scratchSize(view)), "--perms", "1777", "--tmpfs", "/dev/shm"],

@@ -19,6 +19,7 @@ export const bwrapDriver: Driver<"bwrap", BwrapFacts> = {
 	summary: "Linux namespaces, a system call filter and no capabilities, by bubblewrap",
 	doesNotProtectAgainst: "a hole in this machine's kernel, which the workload shares",
 	roots: ["host", "folder"],
+	starts: "held",
 	secretFiles: "shown",
 	probe: probeBwrap,
 	explain: explainBwrap,

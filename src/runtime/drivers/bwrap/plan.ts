@@ -70,11 +70,7 @@ export function planBwrap(request: PlanRequest, facts: BwrapFacts): { kind: "pla
 		view,
 		baseEnvironment: BASE_ENVIRONMENT,
 		bwrap: {
-			arguments: bwrapArguments(
-				view,
-				{ files: new Map(files.map(({ target, fd }) => [target, fd])), program },
-				workload.workingDirectory,
-			),
+			arguments: bwrapArguments(view, new Map(files.map(({ target, fd }) => [target, fd])), workload.workingDirectory),
 			descriptors: {
 				arguments: DESCRIPTORS.arguments,
 				seccomp: DESCRIPTORS.seccomp,
@@ -89,6 +85,7 @@ export function planBwrap(request: PlanRequest, facts: BwrapFacts): { kind: "pla
 			resourceLimits: limits.resourceLimits,
 			privateMounts: null,
 			network,
+			startDescriptor: DESCRIPTORS.start,
 			argv: [
 				program === null ? bwrap : `/proc/self/fd/${program.fd}`,
 				"--args",

@@ -1,8 +1,9 @@
 import type { Host } from "../../../host/index.ts";
-import type { Check } from "../../driver.ts";
+import type { Check, ProbeContext } from "../../driver.ts";
 import { type LimitFacts, limitChecks, probeLimits } from "../../limits/index.ts";
 import { findPrograms, type Programs, programChecks } from "../../programs.ts";
 import { type Architecture, probeArchitecture } from "../../seccomp/index.ts";
+import { tryOnce } from "../../trials.ts";
 import { probeView, type ViewFacts } from "../../view/index.ts";
 import { NAMESPACE_ARGUMENTS } from "./arguments.ts";
 
@@ -23,12 +24,12 @@ export interface BwrapFacts {
 	readonly limits: LimitFacts;
 }
 
-export async function probeBwrap(host: Host): Promise<BwrapFacts> {
+export async function probeBwrap(host: Host, { cacheDirectory }: ProbeContext): Promise<BwrapFacts> {
 	const programs = await findPrograms(host, ["bwrap", "ip", "nft"]);
 	const path = programs.bwrap;
 	// The trial takes longest, so all else is looked at beside it.
 	const [trialError, owner, restriction, view, limits, architecture] = await Promise.all([
-		path === null ? "bwrap is not installed" : trial(host, path),
+		path === null ? "bwrap is not installed" : tried(host, path, cacheDirectory),
 		path === null ? undefined : host.ownerOf(path),
 		namespaceRestriction(host),
 		probeView(host),
@@ -46,20 +47,19 @@ export async function probeBwrap(host: Host): Promise<BwrapFacts> {
 	};
 }
 
-async function trial(host: Host, path: string): Promise<string | null> {
-	const tried = await host.run([
-		path,
-		...NAMESPACE_ARGUMENTS,
-		"--ro-bind",
-		"/",
-		"/",
-		"--proc",
-		"/proc",
-		"--dev",
-		"/dev",
-		"true",
-	]);
-	return tried.exitCode === 0 ? null : tried.stderr.trim() || `exit code ${tried.exitCode}`;
+/** Generous: on a busy machine it takes seconds, and one that is only slow must not count as unable. */
+const TRIAL_TIMEOUT_MS = 60_000;
+
+function tried(host: Host, path: string, cacheDirectory: string): Promise<string | null> {
+	const settings = RESTRICTIONS.map((restriction) => `/proc/sys/${restriction.path}`);
+	return tryOnce(host, cacheDirectory, { program: path, settings }, async () => {
+		const view = ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"];
+		const { exitCode, stderr } = await host.run([path, ...NAMESPACE_ARGUMENTS, ...view, "true"], {
+			timeoutMs: TRIAL_TIMEOUT_MS,
+		});
+		if (exitCode === 0) return null;
+		return stderr.trim() || `exit code ${exitCode}`;
+	});
 }
 
 /** Settings that various distributions use against user namespaces of ordinary users. */

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { utf8 } from "../../../core/index.ts";
 import type { Host } from "../../../host/index.ts";
 import type { LaunchSecrets, Run } from "../../driver.ts";
@@ -11,10 +11,8 @@ export async function startBwrap(plan: BwrapPlan, secrets: LaunchSecrets, host: 
 	const variables = Object.entries({ ...plan.baseEnvironment, ...secrets.environment });
 	const all = [...planned, ...variables.flatMap(([name, value]) => ["--setenv", name, value])];
 	const program =
-		descriptors.program === null
-			? []
-			: [{ fd: descriptors.program.fd, bytes: await readFile(descriptors.program.path) }];
-	return host.supervise({
+		descriptors.program === null ? [] : [{ fd: descriptors.program.fd, bytes: readFileSync(descriptors.program.path) }];
+	const spec = {
 		...plan.supervision,
 		// Its own environment is empty: a variable such as LD_PRELOAD is the workload's, not bwrap's.
 		environment: {},
@@ -24,5 +22,6 @@ export async function startBwrap(plan: BwrapPlan, secrets: LaunchSecrets, host: 
 			...program,
 			...descriptors.files.map(({ fd, text }) => ({ fd, bytes: utf8(text) })),
 		],
-	});
+	};
+	return host.supervise(spec, secrets.go);
 }
