@@ -3,7 +3,8 @@ import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "no
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, test } from "node:test";
-import { type FleetDoor, openFleetDoor, ScriptedNode } from "./fleet-door.ts";
+import { writeServerCertificate } from "../agent/server-certificate.ts";
+import { addressOf, type FleetDoor, openFleetDoor, ScriptedNode } from "./fleet-door.ts";
 import type { Ended } from "./front-door.ts";
 
 let fleet: FleetDoor;
@@ -245,6 +246,24 @@ test("a token that was revoked, and a server that is not there, are said in one 
 	assert.match(nobody.stderr, /\[client\.unreachable\]\n$/);
 	const typo = await vouch("policies", "shwo");
 	assert.match(typo.stderr, /Unknown command 'policies shwo'\. Did you mean show\?/);
+});
+
+test("a server whose authority the system does not know is trusted by the one that login is given, and no other", async () => {
+	const { certificate, key } = await writeServerCertificate(fleet.door.directory);
+	const data = join(fleet.door.directory, "tls-server");
+	const flags = ["--tls-certificate", certificate, "--tls-key", key, "--data", data, "--port", "0"];
+	const server = fleet.door.start(["server", ...flags, "--log-level", "error"], { input: null });
+	const { url, token } = await addressOf(server);
+	assert.match(url, /^https:/);
+	const input = `${token}\n`;
+	const unknown = await fleet.door.run(["login", url], { input });
+	assert.equal(unknown.code, 125);
+	assert.match(unknown.stderr, /self-signed certificate.*\[client\.unreachable\]/);
+	const known = await fleet.door.run(["login", url, "--ca", certificate], { input });
+	assert.equal(known.code, 0, known.stderr);
+	assert.match(await good("whoami"), /role +owner/);
+	assert.equal((await fleet.door.run(["login", fleet.url], { input: fleet.token })).code, 0);
+	server.process.kill("SIGTERM");
 });
 
 test("an id is a run's where there is such a run, and a directive's else; logout forgets", async () => {

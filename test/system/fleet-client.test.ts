@@ -80,8 +80,10 @@ test("following goes on when the control plane is killed and started again", asy
 	const { report } = await node.take();
 	await report.chunk("stdout", 0, "before ");
 	const seen: string[] = [];
+	const lost: string[] = [];
 	const following = (async () => {
-		for await (const event of followLogs(owner, directive_id)) {
+		const onLost = () => lost.push("lost");
+		for await (const event of followLogs(owner, directive_id, { onLost })) {
 			if (event.event === "chunk") seen.push(atob(event.bytes_base64));
 			if (event.event === "end") seen.push(event.state);
 		}
@@ -94,4 +96,5 @@ test("following goes on when the control plane is killed and started again", asy
 	await report.finished(0);
 	await following;
 	assert.deepEqual(seen, ["before ", "after", "succeeded"]);
+	assert.deepEqual(lost, ["lost"]);
 });

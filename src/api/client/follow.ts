@@ -7,18 +7,27 @@ export type LogEvent = z.output<typeof logEventSchema>;
 
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5000;
+/** A control plane may be away for as long as it takes to put a newer one there. */
+const PATIENCE_MS = 10 * 60_000;
+
+export interface FollowOptions {
+	readonly signal?: AbortSignal;
+	/** Told when a connection was lost and is made again; once until something is heard. */
+	readonly onLost?: (error: VouchError) => void;
+}
 
 /**
  * Output of a directive as it comes, each chunk once and in order, until the directive has ended. A connection that is lost is made
- * again, from where it was lost. Ends early only when `signal` aborts or the server refuses.
+ * again, from where it was lost. Ends early only when `signal` aborts, the server refuses, or nobody answers for ten minutes.
  */
 export async function* followLogs(
 	client: Pick<Client, "directives">,
 	directiveId: string,
-	{ signal }: CallOptions = {},
+	{ signal, onLost }: FollowOptions = {},
 ): AsyncGenerator<LogEvent> {
 	const seen = { stdout: -1, stderr: -1 };
 	let pauseMs = FIRST_PAUSE_MS;
+	let lostAt: number | undefined;
 	let state: string | undefined;
 	while (signal?.aborted !== true) {
 		const at = { after_stdout_seq: seen.stdout, after_stderr_seq: seen.stderr };
@@ -26,6 +35,7 @@ export async function* followLogs(
 		try {
 			for await (const event of client.directives.tail(given, signal === undefined ? {} : { signal })) {
 				pauseMs = FIRST_PAUSE_MS;
+				lostAt = undefined;
 				if (event.event === "chunk") seen[event.stream] = event.seq;
 				// Told at the beginning of every connection.
 				if (event.event === "state" && event.state === state) continue;
@@ -36,7 +46,9 @@ export async function* followLogs(
 		} catch (error) {
 			if (isAborted(signal)) return;
 			if (!(error instanceof VouchError) || error.row.retry !== "safe") throw error;
-			if (pauseMs >= LONGEST_PAUSE_MS && error.code === "client.unreachable") throw error;
+			if (lostAt === undefined) onLost?.(error);
+			lostAt ??= Date.now();
+			if (Date.now() - lostAt > PATIENCE_MS) throw error;
 		}
 		await new Promise((resolve) => setTimeout(resolve, pauseMs));
 		pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);

@@ -54,7 +54,7 @@ async function follow(client: Client, directive_id: string, output: "shown" | "s
 	};
 	process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
 	try {
-		for await (const event of followLogs(client, directive_id, { signal: away.signal })) {
+		for await (const event of followLogs(client, directive_id, { signal: away.signal, onLost })) {
 			if (output === "shown") await show(event);
 			if (event.event === "end") return true;
 		}
@@ -62,6 +62,10 @@ async function follow(client: Client, directive_id: string, output: "shown" | "s
 	} finally {
 		process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
 	}
+}
+
+function onLost({ message }: Error): void {
+	say(`${message} The directive goes on; following it is tried again.`);
 }
 
 async function show(event: LogEvent): Promise<void> {
