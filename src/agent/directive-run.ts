@@ -146,8 +146,9 @@ export class DirectiveRun {
 	/** A lease that could not be renewed runs out, and then another node may have the facility: two must never write in it. */
 	async #watchLease(end: AbortSignal): Promise<void> {
 		const { waiting, nowMs } = this.#parts;
+		const stoppingMs = Math.min(STOPPING_MS, this.#leaseMs / 3);
 		for (;;) {
-			const leftMs = this.#renewedMs + this.#leaseMs - STOPPING_MS - nowMs();
+			const leftMs = this.#renewedMs + this.#leaseMs - stoppingMs - nowMs();
 			if (leftMs <= 0) return this.#lose("it could not be renewed in time");
 			await waiting.pause(leftMs, end);
 			if (end.aborted) return;

@@ -55,7 +55,7 @@ function handlersOf(services: Services): Handlers {
 		"nodes.renewCertificate": renewCertificate(services),
 		"nodes.heartbeat": heartbeat(services),
 		"nodes.poll": poll(services),
-		"nodes.started": started(),
+		"nodes.started": started(services),
 		"nodes.directiveHeartbeat": directiveHeartbeat(services),
 		"nodes.logChunk": logChunk(services),
 		"nodes.receipt": receiveReceipt(services),

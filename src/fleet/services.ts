@@ -22,9 +22,12 @@ export interface FleetSettings {
 	/** Versions that nodes are told of; null says nothing. */
 	readonly nodeVersions: { readonly latest: string; readonly minimum: string } | null;
 	readonly maxLogChunkBytes: number;
+	/** How long a node that is not heard of keeps what it was leased. */
+	readonly leaseMs: number;
 }
 
 /** Conduits sections 1.7 and 2.3. */
+/** Unless settings say otherwise. */
 export const LEASE_MS = 300_000;
 export const MOST_CLAIMS = 5;
 export const POLL_SECONDS = 2;

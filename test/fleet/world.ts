@@ -13,6 +13,7 @@ import {
 	createControlPlane,
 	DirectiveTokens,
 	DirectoryBlobs,
+	LEASE_MS,
 	type Owner,
 	openStore,
 } from "../../src/fleet/index.ts";
@@ -70,7 +71,7 @@ export async function openWorld(url: string, { mode = "either" }: { mode?: Terri
 	const nowMs = () => Date.now() + passedMs;
 	const store = await openStore(url, nowMs);
 	const keys = openKeyStore(join(home, "keys"));
-	const tokens = new DirectiveTokens(randomBytes(32));
+	const tokens = new DirectiveTokens(randomBytes(32), LEASE_MS);
 	const plane = createControlPlane({
 		store,
 		services: {
@@ -79,7 +80,7 @@ export async function openWorld(url: string, { mode = "either" }: { mode?: Terri
 			authority: await testAuthority(),
 			keys,
 			identityProvider: null,
-			settings: { cableUrl: "/cable", nodeVersions: null, maxLogChunkBytes: 262_144 },
+			settings: { cableUrl: "/cable", nodeVersions: null, maxLogChunkBytes: 262_144, leaseMs: LEASE_MS },
 		},
 		auth: { territoryMode: mode, fingerprintHeader: "X-Nexus-Client-Cert-Fingerprint", peopleHeaders: "accepted" },
 		tls: null,

@@ -10,6 +10,7 @@ import {
 	checkJournal,
 	createControlPlane,
 	DirectiveTokens,
+	LEASE_MS,
 	openStore,
 	type Store,
 } from "../../src/fleet/index.ts";
@@ -64,13 +65,14 @@ export async function openWorld(
 	const signer = signerOf(generateKeyPairSync("ed25519").privateKey);
 	const keys = { signer: () => signer, trusted: () => [] };
 	const blobs = new MemoryBlobs();
+	const secret = randomBytes(32);
 	const services = {
-		tokens: broken === "lease-fence" ? new UnfencedTokens(randomBytes(32)) : new DirectiveTokens(randomBytes(32)),
+		tokens: broken === "lease-fence" ? new UnfencedTokens(secret, LEASE_MS) : new DirectiveTokens(secret, LEASE_MS),
 		blobs,
 		authority,
 		keys,
 		identityProvider: null,
-		settings: { cableUrl: "/cable", nodeVersions: null, maxLogChunkBytes: 262_144 },
+		settings: { cableUrl: "/cable", nodeVersions: null, maxLogChunkBytes: 262_144, leaseMs: LEASE_MS },
 	};
 	const planes = Array.from({ length: CONTROL_PLANES }, () =>
 		newControlPlane(new FaultyStore(store, faults), services, nowMs),

@@ -85,6 +85,14 @@ export const serverSettings = {
 		reason: "needed with s3://…; better a variable than a line of the file",
 		secret: "secret",
 	}),
+	leaseSeconds: setting({
+		key: "lease.seconds",
+		flag: null,
+		environment: "VOUCH_SERVER_LEASE_SECONDS",
+		schema: z.coerce.number().int().min(5).max(3600),
+		standard: 300,
+		reason: "so long a node that is not heard of keeps what it was leased; existing nodes renew every 100 s",
+	}),
 	territoryAuth: setting({
 		key: "territory_auth.mode",
 		flag: "--territory-auth",

@@ -5,7 +5,7 @@ import type { Identity } from "../http/identity.ts";
 import { applicablePolicies, dimensionsOf } from "../policies/applicable.ts";
 import { type Resolution, resolve } from "../policies/resolve.ts";
 import { jsonOf, jsonText, timeOf } from "../rows.ts";
-import { LEASE_MS, MOST_CLAIMS, POLL_SECONDS, type Services } from "../services.ts";
+import { MOST_CLAIMS, POLL_SECONDS, type Services } from "../services.ts";
 import { change, claimable, type Directive, heldBy, lease } from "../store/queue.ts";
 import type { Session } from "../store/store.ts";
 import type { TerritoryRow } from "../store/tables.ts";
@@ -38,7 +38,10 @@ export function poll(services: Services): Poll {
 		});
 		const directives = await Promise.all(leased.map((one) => leaseOf(one, services)));
 		const retry_after_seconds = directives.length > 0 ? 0 : POLL_SECONDS;
-		return { status: 200, body: { directives, lease_ttl_seconds: LEASE_MS / 1000, retry_after_seconds } };
+		return {
+			status: 200,
+			body: { directives, lease_ttl_seconds: services.settings.leaseMs / 1000, retry_after_seconds },
+		};
 	};
 }
 
@@ -72,7 +75,7 @@ async function leaseAfterLooking(
 	const held = await lease(session, directive, {
 		territoryId: territory.id,
 		leaseId: newId(nowMs),
-		expiresAt: nowMs + LEASE_MS,
+		expiresAt: nowMs + services.settings.leaseMs,
 		...(changed === undefined ? {} : { changed }),
 	});
 	const facility = await db

@@ -6,7 +6,7 @@ import type { Handlers } from "../http/handlers.ts";
 import type { Identity } from "../http/identity.ts";
 import { refusal } from "../http/refusal.ts";
 import { flagOf, jsonOf, jsonText, textOf } from "../rows.ts";
-import { DEFAULT_DIFF_BYTES, LEASE_MS, type Services } from "../services.ts";
+import { DEFAULT_DIFF_BYTES, type Services } from "../services.ts";
 import { change, type Directive, lockDirective } from "../store/queue.ts";
 import type { Session } from "../store/store.ts";
 import type { DirectiveRow } from "../store/tables.ts";
@@ -26,7 +26,7 @@ export async function heldDirective(session: Session, identity: Identity): Promi
 }
 
 /** Conduits section 2.3.5. Told twice, it answers alike; told with other versions, it refuses. */
-export function started(): Handlers["nodes.started"] {
+export function started({ settings }: Services): Handlers["nodes.started"] {
 	return ({ identity, store }, { body }) =>
 		store.transaction(async (session) => {
 			const directive = await heldDirective(session, identity);
@@ -43,20 +43,25 @@ export function started(): Handlers["nodes.started"] {
 				nexus_version: directive.nexus_version ?? told.nexus_version,
 			};
 			const isFirst = state === "leased";
-			if (isFirst) await begin(session, directive, versions);
+			if (isFirst) await begin(session, directive, settings.leaseMs, versions);
 			else await session.db.updateTable("directives").set(versions).where("id", "=", directive.id).execute();
 			const now = isFirst ? "running" : state;
 			return { status: 200, body: { ok: true, directive_id: directive.id, state: now, duplicate: !isFirst } };
 		});
 }
 
-async function begin(session: Session, directive: Directive, versions: Partial<DirectiveRow> = {}): Promise<Directive> {
+async function begin(
+	session: Session,
+	directive: Directive,
+	leaseMs: number,
+	versions: Partial<DirectiveRow> = {},
+): Promise<Directive> {
 	const { nowMs } = session;
 	const running = await change(session, directive, "start", {
 		...versions,
 		attempts: directive.attempts + 1,
 		started_at: nowMs,
-		lease_expires_at: nowMs + LEASE_MS,
+		lease_expires_at: nowMs + leaseMs,
 	});
 	await noteEvent(session, {
 		accountId: directive.account_id,
@@ -82,7 +87,7 @@ export function directiveHeartbeat(services: Services): Handlers["nodes.directiv
 			const { nowMs } = session;
 			await session.db
 				.updateTable("directives")
-				.set({ lease_expires_at: nowMs + LEASE_MS, last_heartbeat_at: nowMs })
+				.set({ lease_expires_at: nowMs + services.settings.leaseMs, last_heartbeat_at: nowMs })
 				.where("id", "=", directive.id)
 				.execute();
 			return { directive, nowMs };
@@ -120,7 +125,8 @@ export function finished(services: Services): Handlers["nodes.finished"] {
 		return store.transaction(async (session) => {
 			const directive = await heldDirective(session, identity);
 			if (isTerminal(directive.state as DirectiveState)) return again(session, directive, report);
-			const running = directive.state === "leased" ? await begin(session, directive) : directive;
+			const running =
+				directive.state === "leased" ? await begin(session, directive, services.settings.leaseMs) : directive;
 			if (running.state !== "running") throw conflict(directive, `it is ${running.state}`);
 			const ended = await end(session, running, report);
 			return { status: 200, body: { ok: true, directive_id: ended.id, final_state: ended.state, duplicate: false } };

@@ -7,13 +7,7 @@ import { tokenDigestOf } from "../http/authenticate.ts";
 import type { Handlers } from "../http/handlers.ts";
 import { refusal } from "../http/refusal.ts";
 import { jsonOf, jsonText, textOf, timeOf } from "../rows.ts";
-import {
-	HEARTBEAT_SECONDS,
-	HEARTBEAT_WITH_CHANNEL_SECONDS,
-	LEASE_MS,
-	POLL_SECONDS,
-	type Services,
-} from "../services.ts";
+import { HEARTBEAT_SECONDS, HEARTBEAT_WITH_CHANNEL_SECONDS, POLL_SECONDS, type Services } from "../services.ts";
 import type { Session, Store } from "../store/store.ts";
 import type { TerritoryRow } from "../store/tables.ts";
 import type { ClientCertificate } from "./authority.ts";
@@ -55,7 +49,7 @@ export function enroll(services: Services): Enroll {
 					poll_interval_seconds: POLL_SECONDS,
 					heartbeat_interval_seconds: HEARTBEAT_SECONDS,
 					heartbeat_interval_ws_seconds: HEARTBEAT_WITH_CHANNEL_SECONDS,
-					lease_ttl_seconds: LEASE_MS / 1000,
+					lease_ttl_seconds: services.settings.leaseMs / 1000,
 					cable_url: services.settings.cableUrl,
 				},
 				control_plane_public_key: Buffer.from(services.keys.signer().publicKey.raw).toString("base64"),

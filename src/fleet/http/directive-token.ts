@@ -1,9 +1,6 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 
-/** Seconds that a directive's token is valid: as long as its lease (conduits section 3.2). */
-export const TOKEN_TTL_SECONDS = 300;
-
 export interface DirectiveClaims {
 	readonly directiveId: string;
 	readonly territoryId: string;
@@ -31,17 +28,22 @@ const payloadSchema = z.object({
 /** Issues and reads the tokens by which a node speaks for one directive: JWT (RFC 7519), HS256, opaque to the node. */
 export class DirectiveTokens {
 	readonly #secret: Uint8Array;
+	readonly #validSeconds: number;
 
-	/** `secret`: at least 32 random bytes, the same on every control plane of a fleet. */
-	constructor(secret: Uint8Array) {
+	/**
+	 * `secret`: at least 32 random bytes, the same on every control plane of a fleet. A token is valid as long as its lease
+	 * (conduits section 3.2).
+	 */
+	constructor(secret: Uint8Array, leaseMs: number) {
 		if (secret.length < 32) throw new TypeError("the secret for directive tokens is too short");
 		this.#secret = secret;
+		this.#validSeconds = Math.ceil(leaseMs / 1000);
 	}
 
 	issue({ directiveId, territoryId, leaseId }: DirectiveClaims, nowMs: number): string {
 		const now = Math.floor(nowMs / 1000);
 		const lease = leaseId === null ? {} : { lid: leaseId };
-		const claims = { tid: territoryId, ...lease, sub: directiveId, iat: now, exp: now + TOKEN_TTL_SECONDS };
+		const claims = { tid: territoryId, ...lease, sub: directiveId, iat: now, exp: now + this.#validSeconds };
 		const signed = `${HEADER}.${Buffer.from(JSON.stringify(claims)).toString("base64url")}`;
 		return `${signed}.${this.#signature(signed).toString("base64url")}`;
 	}

@@ -9,6 +9,10 @@ import { KyselyStore, type Store } from "./store.ts";
 import type { Tables } from "./tables.ts";
 import { LocalWakes, PostgresWakes } from "./wake.ts";
 
+/** A transaction whose control plane says nothing for so long is undone: it may hold locks, and nobody knows whether it lives. */
+const STALLED_MS = 4_000;
+const CONNECT_MS = 10_000;
+
 /** PostgreSQL's int8: sizes, times and counts, all far below 2^53. */
 const INT8 = 20;
 
@@ -41,7 +45,8 @@ async function openPostgres(url: string, nowMs: () => number): Promise<Store> {
 		getTypeParser: (oid: number, format?: "text" | "binary") =>
 			oid === INT8 ? Number : pg.types.getTypeParser(oid, format as "text"),
 	};
-	const pool = new pg.Pool({ connectionString: url, max: 20, types });
+	const limits = { idle_in_transaction_session_timeout: STALLED_MS, connectionTimeoutMillis: CONNECT_MS };
+	const pool = new pg.Pool({ connectionString: url, max: 20, types, ...limits });
 	// A connection that breaks while nobody uses it is replaced by the next query.
 	pool.on("error", () => undefined);
 	const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });

@@ -1,0 +1,94 @@
+/**
+ * The kill drill: `node test/drill/drill.ts --seconds 120 [--seed 1]`. A fleet of real processes works while its agents and control
+ * planes are killed and stopped at random; then everything comes back, and what was acknowledged is counted. Prints a summary.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { Random } from "../scenario/random.ts";
+import { type DrillFleet, LEASE_SECONDS, openFleet } from "./fleet.ts";
+import { account, watch } from "./watch.ts";
+
+const { values } = parseArgs({
+	options: { seconds: { type: "string", default: "120" }, seed: { type: "string", default: "1" } },
+});
+const PEOPLE = 3;
+const SUBMIT_EVERY_MS = 400;
+/** For what runs, what was given up and what waits behind it, on a busy machine. */
+const SETTLE_MS = 60_000;
+
+const random = new Random(Number(values.seed));
+const seconds = Number(values.seconds);
+const counts = { killedAgents: 0, stoppedAgents: 0, killedControlPlanes: 0, stoppedControlPlanes: 0 };
+const acknowledged = new Set<string>();
+
+const fleet = await openFleet();
+try {
+	const endMs = Date.now() + seconds * 1000;
+	const watching = watch(fleet.store);
+	const asking = Array.from({ length: PEOPLE }, (_, at) => people(fleet, endMs, `person-${at}`));
+	await Promise.all([...asking, harm(fleet, endMs)]);
+	await settle(fleet);
+	const seen = await watching.end();
+	const { problems, ...outcomes } = await account(fleet.store, acknowledged);
+	const faults = (await Promise.all([...fleet.agents, ...fleet.servers].map((one) => one.fault()))).filter(
+		(fault) => fault !== undefined,
+	);
+	const found = [...problems, ...seen.problems, ...faults];
+	const summary = { seed: Number(values.seed), seconds, ...counts, ...outcomes, leaseSeconds: LEASE_SECONDS };
+	const longest = { longestOwnerlessMs: seen.longestOwnerlessMs };
+	process.stdout.write(`${JSON.stringify({ ...summary, ...longest, problems: found.slice(0, 10) })}\n`);
+	process.exitCode = found.length === 0 ? 0 : 1;
+} finally {
+	await fleet.close();
+}
+
+/** Whoever hears nothing asks another control plane, with the same key. */
+async function people({ clients, facilities, locks }: DrillFleet, endMs: number, name: string): Promise<void> {
+	for (let count = 0; Date.now() < endMs; count++) {
+		const facility_id = random.pick(facilities) ?? "";
+		const command = `flock -n -E 99 ${locks}/${facility_id} sleep 0.${1 + random.below(9)}`;
+		const body = { command, sandbox_profile: "host", max_attempts: 1 + random.below(3), timeout_seconds: 60 };
+		const key = { idempotencyKey: `${name}-${count}` };
+		for (let attempt = random.below(2); attempt < 6; attempt++) {
+			const client = clients[attempt % clients.length];
+			const made = await client?.directives.create({ facility_id, body }, key).catch(() => undefined);
+			if (made === undefined) continue;
+			acknowledged.add(made.directive_id);
+			break;
+		}
+		await sleep(SUBMIT_EVERY_MS);
+	}
+}
+
+async function harm({ agents, servers }: DrillFleet, endMs: number): Promise<void> {
+	const hurt: Promise<void>[] = [];
+	while (Date.now() < endMs) {
+		await sleep(300 + random.below(1_200));
+		const whole = agents.filter(({ isHurt }) => !isHurt);
+		// One control plane is always up: with none there is nobody to keep a promise.
+		const spare = servers.every(({ isHurt }) => !isHurt) ? servers : [];
+		const isAgent = random.percent(65);
+		const victim = random.pick(isAgent ? whole : spare);
+		if (victim === undefined) continue;
+		const isKilled = random.percent(55);
+		const longestMs = isAgent ? (LEASE_SECONDS + 4) * 1000 : 3_000;
+		const durationMs = isKilled ? random.below(3_000) : random.below(longestMs);
+		counts[`${isKilled ? "killed" : "stopped"}${isAgent ? "Agents" : "ControlPlanes"}`] += 1;
+		hurt.push(isKilled ? victim.killFor(durationMs) : victim.stopFor(durationMs));
+	}
+	await Promise.all(hurt);
+}
+
+async function settle({ store }: DrillFleet): Promise<void> {
+	const untilMs = Date.now() + SETTLE_MS;
+	const open = () =>
+		store.read(({ db }) =>
+			db
+				.selectFrom("directives")
+				.select("id")
+				.where("state", "in", ["queued", "awaiting_approval", "leased", "running"])
+				.limit(1)
+				.executeTakeFirst(),
+		);
+	while (Date.now() < untilMs && (await open()) !== undefined) await sleep(250);
+}
