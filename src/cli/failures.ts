@@ -153,7 +153,7 @@ export const { table, failure, fail } = defineFailures({
 		retry: "never",
 		status: 503,
 		sentence:
-			"Listening on {address}: {problem}. Give another with --port (0 takes a free one), or see who has it: ss -ltnp 'sport = :{port}'",
+			"Listening on {address}: {problem}. Give another with --port (0 takes a free one), or see who has it with `ss -ltnp`.",
 	},
 	"cli.helper-missing": {
 		audience: "operator",

@@ -9,9 +9,9 @@
  */
 
 export { fakeHost, type HostCall, type HostScript } from "./fake-host.ts";
-export { askHelper, type HelperCall } from "./helper-client.ts";
 export type * from "./host.ts";
 export { settleInOwnGroup } from "./own-group.ts";
+export { askPrivileged, type PrivilegedCall } from "./privileged-client.ts";
 export { realHost } from "./real-host.ts";
 export { socketOwner } from "./socket-owner.ts";
 export * from "./tree/index.ts";

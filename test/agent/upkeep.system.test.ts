@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, describe, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { FrontDoor } from "../system/front-door.ts";
 
 const analyze = spawnSync("systemd-analyze", ["--version"]).status === 0;
 
 describe("vouch agent doctor and install", () => {
 	const door = new FrontDoor();
+	before(() => void execFileSync("bash", [join(import.meta.dirname, "../../scripts/build-helper")]));
 	after(() => door.close());
 
 	test("doctor says what is missing and what mends it", async () => {

@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { readFileSync, statfsSync } from "node:fs";
 import { ConduitsClient, driverStates, FreshMeasurements, Transport } from "../../agent/index.ts";
 import { formatBytes, systemClock } from "../../core/index.ts";
-import { askHelper, realHost } from "../../host/index.ts";
+import { askPrivileged, realHost } from "../../host/index.ts";
 import type { Check } from "../../runtime/index.ts";
 import type { Directories } from "../directories.ts";
 import type { AgentSettings } from "../settings/agent-settings.ts";
@@ -129,7 +129,7 @@ function typeOf(path: string): number | undefined {
 }
 
 async function helperCheck(socket: string): Promise<Check> {
-	return askHelper(socket, "status").then(
+	return askPrivileged(socket, "status").then(
 		(found): Check => ({ name: "helper", status: "ok", found, fix: null }),
 		(error: Error): Check => ({
 			name: "helper",

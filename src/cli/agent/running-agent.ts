@@ -14,7 +14,7 @@ import {
 } from "../../agent/index.ts";
 import { systemClock } from "../../core/index.ts";
 import { type PublicKey, parsePublicKey } from "../../evidence/index.ts";
-import { askHelper, realHost, settleInOwnGroup } from "../../host/index.ts";
+import { askPrivileged, realHost, settleInOwnGroup } from "../../host/index.ts";
 import { openKeyStore } from "../../journal/index.ts";
 import { type ConductParts, RunRecords, upstreamProxyOf } from "../../runtime/index.ts";
 import type { Directories } from "../directories.ts";
@@ -110,7 +110,7 @@ async function takeControlGroup({ helperSocket }: AgentSettings, log: Logger): P
 	const own = settleInOwnGroup();
 	if (own !== undefined) log.info({ group: own }, "limits are kept in the control group that was handed over");
 	if (own !== undefined || helperSocket === "") return;
-	await askHelper(helperSocket, "delegate-control-group").then(
+	await askPrivileged(helperSocket, "delegate-control-group").then(
 		(group) => log.info({ group }, "the helper handed over a control group"),
 		(error: Error) => log.warn({ problem: error.message }, "the helper hands over no control group"),
 	);

@@ -93,7 +93,7 @@ async function listening(control: ControlPlane, { host, port }: ServerSettings):
 		await control.close();
 		const { code, message } = error as NodeJS.ErrnoException;
 		const problem = code === "EADDRINUSE" ? "another program has that port" : message;
-		throw fail("cli.cannot-listen", { address: `${host}:${port}`, port: String(port), problem }, error);
+		throw fail("cli.cannot-listen", { address: `${host}:${port}`, problem }, error);
 	}
 }
 
