@@ -10,7 +10,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "helper.h"
+#include "privileged.h"
 
 /* The leaf in which the node itself sits: version 2 lets a group that hands controllers down hold no process. */
 #define NODE_LEAF "vouch-agent"

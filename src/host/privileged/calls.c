@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "helper.h"
+#include "privileged.h"
 
 #define LONGEST_CALL 64
 #define PATIENCE_MS 5000

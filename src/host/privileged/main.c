@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "helper.h"
+#include "privileged.h"
 
 static int usage(void)
 {

@@ -5,8 +5,8 @@
  * user, the kernel says (SO_PEERCRED). The answer is one line, `ok ...` or `refused ...`; every call is a line of the audit file,
  * written before it is done and completed after.
  */
-#ifndef VOUCH_HELPER_H
-#define VOUCH_HELPER_H
+#ifndef VOUCH_PRIVILEGED_H
+#define VOUCH_PRIVILEGED_H
 
 #include <stdbool.h>
 #include <sys/socket.h>

@@ -4,7 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "helper.h"
+#include "privileged.h"
 
 /* One whole line, on disk when this returns. Nothing in it comes from the client but the call, which is one of ours by then. */
 bool audit(const struct settings *settings, const struct ucred *peer, const char *call, const char *outcome)
