@@ -7,7 +7,7 @@ import Fastify, {
 	LogController,
 } from "fastify";
 import type { z } from "zod";
-import { type Operation, type OperationName, openApiDocument, operations, RATES } from "../../api/index.ts";
+import { docsPage, type Operation, type OperationName, openApiDocument, operations, RATES } from "../../api/index.ts";
 import { newId, VouchError } from "../../core/index.ts";
 import type { Store } from "../store/store.ts";
 import type { TerritoryRow } from "../store/tables.ts";
@@ -33,6 +33,14 @@ export interface ApiParts {
 	readonly tls: { readonly key: string; readonly cert: string; readonly ca: string } | null;
 }
 
+/** Made once: an error of its own for each request would cost more than reading the request. */
+const GONE = new Error("the client is gone");
+/** The page holds its style and nothing else: whatever else a browser might find in it is neither loaded nor run. */
+const DOCS_HEADERS = {
+	"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+	"x-content-type-options": "nosniff",
+	"referrer-policy": "no-referrer",
+};
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 
@@ -69,6 +77,8 @@ export function createApi(parts: ApiParts): FastifyInstance {
 	refuseOtherMethods(app);
 	const document = JSON.stringify(openApiDocument(parts.version));
 	app.get("/openapi.json", (_request, reply) => reply.type("application/json; charset=utf-8").send(document));
+	const page = docsPage(parts.version);
+	app.get("/docs", (_request, reply) => reply.headers(DOCS_HEADERS).type("text/html; charset=utf-8").send(page));
 	app.get("/up", async () => ({ ok: true }));
 	app.setNotFoundHandler((request) => {
 		throw refusal("no-such-route", { method: request.method, path: pathOf(request) });
@@ -137,7 +147,7 @@ async function answer(
 		body: bodyFor(row, request),
 	};
 	const gone = new AbortController();
-	reply.raw.once("close", () => gone.abort());
+	reply.raw.once("close", () => gone.abort(GONE));
 	const key = request.headers["idempotency-key"];
 	const context: Omit<Context, "note"> = {
 		identity,
@@ -222,6 +232,9 @@ async function fail(error: unknown, request: FastifyRequest, reply: FastifyReply
 			.send(bodyOf(refused));
 	}
 	request.log.error({ err: error }, "request failed");
+	// What is the operator's to mend, and may work soon: a node keeps its report and sends it again.
+	if (error instanceof VouchError && error.row.status === 503)
+		return reply.code(503).send(bodyOf(refusal("not-ready", { reason: "a part that it needs does not answer" })));
 	const what = `${request.method} ${pathOf(request)}`;
 	return reply.code(500).send(bodyOf(refusal("internal-error", { what, id: request.id })));
 }
