@@ -1,20 +1,20 @@
 import { stat } from "node:fs/promises";
 import type { Host } from "../../../host/index.ts";
-import { type Platform, platformSchema } from "../../../image/schema.ts";
+import type { Platform } from "../../../image/schema.ts";
 import type { ProbeContext } from "../../driver.ts";
 import { probeLimits } from "../../limits/index.ts";
 import { findPrograms } from "../../programs.ts";
 import { type Architecture, probeArchitecture } from "../../seccomp/index.ts";
+import { tryOnce } from "../../trials.ts";
 import { type Confinement, confinedArguments, type SystemEntry } from "./confinement.ts";
+import { findEmulators } from "./emulators.ts";
 import { type Emulator, NOBODY, type QemuFacts } from "./facts.ts";
 import { findHardware } from "./hardware.ts";
-import { programOf } from "./machine.ts";
 import { listPools } from "./pools.ts";
-import { fileIdentity, rememberPrograms, type TriedPrograms } from "./remembered-programs.ts";
 import { listTemplates } from "./templates.ts";
 
 export async function probeQemu(host: Host, context: ProbeContext): Promise<QemuFacts> {
-	const [programs, system, architecture, cpuInfo, userMap, scaling, deviceGroup, limits, templates, pools] =
+	const [programs, system, architecture, cpuInfo, userMap, scaling, deviceGroup, limits, templates, pools, emulators] =
 		await Promise.all([
 			findPrograms(host, ["bwrap", "setpriv", "sh", "mkfs.ext4"]),
 			systemEntries(host),
@@ -26,12 +26,14 @@ export async function probeQemu(host: Host, context: ProbeContext): Promise<Qemu
 			probeLimits(host),
 			listTemplates(context.cacheDirectory),
 			listPools(context.cacheDirectory),
+			findEmulators(host, context.cacheDirectory),
 		]);
 	const platform = await platformOf(host, architecture);
 	const { bwrap, sh, setpriv } = programs;
 	const user: Confinement["user"] = host.userId === 0 ? "root" : "ordinary";
 	const confinement = bwrap === null || sh === null || setpriv === null ? null : { bwrap, sh, setpriv, system, user };
-	const { emulators, trialError } = await tryPrograms(host, context, platform, confinement);
+	const own = platform === null ? undefined : emulators[platform];
+	const trialError = confinement === null || own === undefined ? null : await trial(host, context, confinement, own);
 	const facts: Omit<QemuFacts, "hardware"> = {
 		programs,
 		platform,
@@ -64,47 +66,20 @@ async function platformOf(host: Host, architecture: Architecture | null): Promis
 	return (await host.run(["uname", "-m"])).stdout.trim() === "riscv64" ? "linux/riscv64" : null;
 }
 
-type Tried = Pick<QemuFacts, "emulators" | "trialError">;
-
-/** What each QEMU says of itself, and whether a confined one starts. Remembered when it does. */
-async function tryPrograms(
-	host: Host,
-	{ cacheDirectory }: ProbeContext,
-	platform: Platform | null,
-	confinement: Confinement | null,
-): Promise<Tried> {
-	const found = await Promise.all(
-		platformSchema.options.map(async (name) => [name, await host.findProgram(programOf(name))] as const),
-	);
-	const paths = found.flatMap(([name, path]) => (path === undefined ? [] : [[name, path] as const]));
-	let failed: Tried = { emulators: {}, trialError: null };
-	const { bwrap, sh, setpriv } = confinement ?? {};
-	const files = [bwrap, sh, setpriv, ...paths.map(([, path]) => path)].flatMap((path) => path ?? []);
-	const bootId = await host.readText("/proc/sys/kernel/random/boot_id");
-	const identity = [String(host.userId), bootId ?? "", ...(await Promise.all(files.map(fileIdentity)))];
-	const tried = await rememberPrograms(cacheDirectory, identity, async () => {
-		const asked = await Promise.all(paths.map(async ([name, path]) => [name, await askEmulator(host, path)] as const));
-		const emulators = Object.fromEntries(asked.filter(([, emulator]) => emulator !== null)) as Tried["emulators"];
-		const own = platform === null ? undefined : emulators[platform];
-		const trialError = confinement === null || own === undefined ? null : await trial(host, confinement, own);
-		failed = { emulators, trialError };
-		return trialError === null ? { emulators: structuredClone(emulators) as TriedPrograms["emulators"] } : null;
-	});
-	return tried === null ? failed : { emulators: tried.emulators as Tried["emulators"], trialError: null };
-}
-
-async function askEmulator(host: Host, path: string): Promise<Emulator | null> {
-	const [version, machines] = await Promise.all([host.run([path, "--version"]), host.run([path, "-machine", "help"])]);
-	const said = version.stdout.split("\n")[0]?.trim() ?? "";
-	const names = machines.stdout
-		.split("\n")
-		.slice(1)
-		.map((line) => line.split(" ")[0] ?? "");
-	return said === "" ? null : { path, version: said, machines: names.filter((name) => name !== "") };
-}
+/** What may keep this user from namespaces, which the walls are made of. */
+const SETTINGS = [
+	"kernel/apparmor_restrict_unprivileged_userns",
+	"kernel/unprivileged_userns_clone",
+	"user/max_user_namespaces",
+].map((name) => `/proc/sys/${name}`);
 
 /** Exactly the walls of a run, around a QEMU that only says its version. */
-async function trial(host: Host, confinement: Confinement, emulator: Emulator): Promise<string | null> {
+function trial(
+	host: Host,
+	{ cacheDirectory }: ProbeContext,
+	confinement: Confinement,
+	emulator: Emulator,
+): Promise<string | null> {
 	const argv = confinedArguments(confinement, {
 		files: [],
 		devices: [],
@@ -113,8 +88,11 @@ async function trial(host: Host, confinement: Confinement, emulator: Emulator): 
 		stateFile: null,
 		argv: [emulator.path, "-no-user-config", "--version"],
 	});
-	const tried = await host.run(argv);
-	return tried.exitCode === 0 ? null : tried.stderr.trim().split("\n")[0] || `exit code ${tried.exitCode}`;
+	const subject = { program: emulator.path, settings: SETTINGS };
+	return tryOnce(host, cacheDirectory, subject, async () => {
+		const tried = await host.run(argv);
+		return tried.exitCode === 0 ? null : tried.stderr.trim().split("\n")[0] || `exit code ${tried.exitCode}`;
+	});
 }
 
 /**
