@@ -59,7 +59,17 @@ class Buildah {
 		await this.#run(
 			"build",
 			[
-				...["--pull-never", "--isolation", "chroot", "--timestamp", `${epoch}`, "--format", "oci"],
+				...[
+					"--pull-never",
+					"--isolation",
+					"chroot",
+					"--cap-drop",
+					"CAP_MKNOD",
+					"--timestamp",
+					`${epoch}`,
+					"--format",
+					"oci",
+				],
 				// Of the namespace that buildah is in: chroot isolation takes no other.
 				...["--network", "host", "--platform", platform, ...words],
 				...["-t", "out", "-f", dockerfile, context],
@@ -108,7 +118,9 @@ class Buildah {
 		const own = ["--root", join(home, "storage"), "--runroot", join(home, "run-storage"), "--storage-driver", "vfs"];
 		const policy = command === "tag" ? [] : ["--signature-policy", join(home, "policy.json")];
 		const isOffline = command !== "build" || this.#build.network === "none";
-		const prefix = isolation(programs, this.#options.host, isOffline ? "none" : "host");
+		const around = isolation(programs, this.#options.host, isOffline ? "none" : "host");
+		// Only a build runs anything of the Dockerfile.
+		const prefix = command === "build" ? [...around, ...OWN_DEVICES, join(home, "dev")] : around;
 		const argv = [...prefix, programs.buildah, ...own, command, ...policy, ...words];
 		const [first = programs.buildah, ...rest] = argv;
 		return runBuilder([first, ...rest], this.#network(environment), {
@@ -142,6 +154,18 @@ function isolation({ buildah, unshare }: Programs, host: Host, network: "none" |
 	];
 	return host.userId === 0 ? around : [buildah, "unshare", ...around];
 }
+
+/** chroot isolation shows RUN the machine's own /dev, disks and all: in this mount namespace it has harmless ones alone. */
+const OWN_DEVICES = [
+	"sh",
+	"-ec",
+	[
+		'mkdir "$0" && mount -t tmpfs -o mode=755 devices "$0" && mkdir "$0/pts" "$0/shm" "$0/mqueue"',
+		'for name in null zero full random urandom tty; do : >"$0/$name"; mount --bind "/dev/$name" "$0/$name"; done',
+		'ln -s /proc/self/fd "$0/fd"; ln -s fd/0 "$0/stdin"; ln -s fd/1 "$0/stdout"; ln -s fd/2 "$0/stderr"',
+		'mount --rbind "$0" /dev && exec "$@"',
+	].join("\n"),
+];
 
 async function findPrograms(host: Host): Promise<Programs> {
 	const find = async (program: string, debian: string): Promise<string> => {

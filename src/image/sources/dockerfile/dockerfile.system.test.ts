@@ -212,6 +212,21 @@ test("RUN reaches no server or socket, of this machine or beyond, unless the rec
 	}
 });
 
+test("RUN has harmless devices alone, and makes none", async (t) => {
+	if (await lacks(t)) return;
+	const commands = [
+		"busybox echo lost >/dev/null && busybox head -c 5 /dev/urandom | busybox wc -c >/random",
+		"busybox find /dev -type b >/disks; busybox find /dev -type c | busybox sort >/devices",
+		"if busybox mknod /disk b 8 0; then busybox echo made >/node; else busybox echo refused >/node; fi",
+	];
+	const layout = await build(await prepared(`FROM base\nRUN ${commands.join("; ")}\n`));
+	assert.equal((await fileOf(layout, ["random"]))?.trim(), "5");
+	assert.equal(await fileOf(layout, ["disks"]), "");
+	const harmless = ["full", "null", "random", "tty", "urandom", "zero"].map((name) => `/dev/${name}\n`);
+	assert.equal(await fileOf(layout, ["devices"]), harmless.join(""));
+	assert.equal(await fileOf(layout, ["node"]), "refused\n");
+});
+
 test("a RUN that fails is told with its line, and leaves nothing", async (t) => {
 	if (await lacks(t)) return;
 	const request = await prepared("FROM base\nRUN exit 7\n");
