@@ -133,7 +133,7 @@ test("Ctrl-C cancels the directive and waits for its end", async () => {
 	await report.chunk("stdout", 0, "working\n");
 	await printed;
 	going.process.kill("SIGINT");
-	while (!(await report.heartbeat()).cancel_requested) await new Promise((resolve) => setTimeout(resolve, 50));
+	while (!(await report.heartbeat()).cancel_requested) await new Promise((resolve) => setTimeout(resolve, 250));
 	await report.canceled();
 	const { code, stderr } = await going.ended;
 	assert.equal(code, 130);

@@ -59,18 +59,21 @@ export interface Act {
 export class ScriptedNode {
 	readonly territoryId: string;
 	readonly #url: string;
+	readonly #owner: Client;
 	readonly #client: Client;
 
-	private constructor(url: string, territoryId: string) {
+	private constructor({ url, owner }: FleetDoor, territoryId: string) {
 		this.#url = url;
+		this.#owner = owner;
 		this.territoryId = territoryId;
 		this.#client = connect({ server: url, headers: { "x-nexus-territory-id": territoryId } });
 	}
 
-	static async join({ url, owner }: FleetDoor, name = "scripted"): Promise<ScriptedNode> {
-		const { token } = await owner.enrollmentTokens.create({ body: {} });
+	static async join(fleet: FleetDoor, name = "scripted"): Promise<ScriptedNode> {
+		const { url, owner } = fleet;
+		const { token } = await owner.enrollmentTokens.create();
 		const { territory_id } = await connect({ server: url }).nodes.enroll({ body: { enroll_token: token, name } });
-		const node = new ScriptedNode(url, territory_id);
+		const node = new ScriptedNode(fleet, territory_id);
 		await node.heartbeat({ capabilities: ["camera.snap"] });
 		return node;
 	}
@@ -132,15 +135,21 @@ export class ScriptedNode {
 		await this.#client.nodes.commandResult({ command_id, body });
 	}
 
+	/** Polls only when there is something: a node may poll once a second, and this one is not to wait for that. */
 	async #lease(): Promise<Lease> {
-		const end = Date.now() + 60_000;
+		const end = Date.now() + 120_000;
 		while (Date.now() < end) {
+			const { directives: queued } = await this.#owner.directives.list({ state: "queued", limit: 1 });
+			if (queued.length === 0) {
+				await new Promise((resolve) => setTimeout(resolve, 100));
+				continue;
+			}
 			const body = { supported_sandbox_profiles: ["untrusted", "trusted"], max_directives_to_claim: 1 };
 			const { directives } = await this.#client.nodes.poll({ body });
 			const [lease] = directives;
 			if (lease !== undefined) return lease;
-			await new Promise((resolve) => setTimeout(resolve, 100));
+			await new Promise((resolve) => setTimeout(resolve, 1000));
 		}
-		assert.fail("no directive came in a minute");
+		assert.fail("no directive came in two minutes");
 	}
 }
