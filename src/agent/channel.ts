@@ -1,12 +1,14 @@
 import type { Logger } from "pino";
 import { WebSocket } from "ws";
 import type { Waiting } from "./back-off.ts";
+import { type Command, commandSchema } from "./commands.ts";
 import type { TlsMaterial } from "./transport.ts";
 
 /** What a control plane says over the WebSocket (conduits section 4.4). */
 export interface ChannelEvents {
 	directiveAvailable(): void;
 	directiveCancel(directiveId: string): void;
+	command(command: Command): void;
 }
 
 export interface ChannelSettings {
@@ -103,6 +105,8 @@ export class Channel {
 		if (message.type === "directive_available") this.#events.directiveAvailable();
 		if (message.type === "directive_cancel" && typeof message.directive_id === "string")
 			this.#events.directiveCancel(message.directive_id);
+		const command = message.type === "command" ? commandSchema.safeParse(message).data : undefined;
+		if (command !== undefined) this.#events.command(command);
 	}
 }
 

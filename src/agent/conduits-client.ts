@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import { z } from "zod";
 import {
 	type directiveHeartbeatResponseSchema,
 	type Lease,
@@ -6,6 +6,7 @@ import {
 	pollResponseSchema,
 	type territoryHeartbeatRequestSchema,
 } from "../api/conduits/schema.ts";
+import { type Command, commandSchema } from "./commands.ts";
 import { agentFailures } from "./failures.ts";
 import type { Reply, Transport } from "./transport.ts";
 
@@ -21,6 +22,15 @@ export interface Polled {
 	/** How long a lease lasts from when it was given or renewed. */
 	readonly leaseMs: number;
 }
+
+/** Each that can't be read is none: what the control plane says of versions never stops a node (section 2.3.2). */
+const answerSchema = z.object({
+	next_heartbeat_interval_seconds: z.number().positive().nullable().catch(null),
+	upgrade_available: z.boolean().catch(false),
+	latest_version: z.string().nullable().catch(null),
+	min_compatible_version: z.string().nullable().catch(null),
+});
+export type HeartbeatAnswer = z.infer<typeof answerSchema>;
 
 type Heartbeat = z.input<typeof territoryHeartbeatRequestSchema>;
 type Renewal = z.infer<typeof directiveHeartbeatResponseSchema>;
@@ -50,13 +60,24 @@ export class ConduitsClient {
 		return { leases, retryAfterSeconds, leaseMs: lease_ttl_seconds * 1000 };
 	}
 
-	/** Seconds until the next one, when the control plane says so. */
-	async heartbeat(body: Heartbeat): Promise<number | null> {
+	/** Seconds until the next one, when the control plane says so, and what it says of versions. */
+	async heartbeat(body: Heartbeat): Promise<HeartbeatAnswer> {
 		const path = "/conduits/v1/territories/heartbeat";
 		const reply = await this.#transport.post(path, body, { timeoutMs: REQUEST_TIMEOUT_MS });
 		mustBeGood("the territory's heartbeat", reply);
-		const { next_heartbeat_interval_seconds: seconds } = reply.body as { next_heartbeat_interval_seconds?: unknown };
-		return typeof seconds === "number" && seconds > 0 ? seconds : null;
+		return answerSchema.parse(reply.body);
+	}
+
+	/** Commands that the channel did not bring; none from a control plane that has no such thing. */
+	async pendingCommands(): Promise<readonly Command[]> {
+		const reply = await this.#transport.get("/conduits/v1/commands/pending?max=20", { timeoutMs: REQUEST_TIMEOUT_MS });
+		const { commands } = (reply.body ?? {}) as { readonly commands?: unknown };
+		return Array.isArray(commands) ? commands.flatMap((one) => commandSchema.safeParse(one).data ?? []) : [];
+	}
+
+	commandResult(commandId: string, body: unknown): Promise<Reply> {
+		const path = `/conduits/v1/commands/${encodeURIComponent(commandId)}/result`;
+		return this.#transport.post(path, body, { timeoutMs: REQUEST_TIMEOUT_MS });
 	}
 
 	/** Any report on a directive, by the last part of its path. */

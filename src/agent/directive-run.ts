@@ -6,6 +6,7 @@ import { deliverEnd } from "./end-report.ts";
 import type { Engine, Execution } from "./engine.ts";
 import type { FinishedLog, UndeliveredReport } from "./finished-log.ts";
 import { LogUploader } from "./log-uploader.ts";
+import type { NodeEvent } from "./node-event.ts";
 
 export interface DirectiveRunParts {
 	readonly client: ConduitsClient;
@@ -17,6 +18,7 @@ export interface DirectiveRunParts {
 	readonly heartbeatMs: number;
 	readonly maxOutputBytes: number;
 	readonly nowMs: () => number;
+	readonly noted: (event: NodeEvent) => void;
 	/** Aborted when the node shuts down at once. */
 	readonly shutdown: AbortSignal;
 }
@@ -56,6 +58,7 @@ export class DirectiveRun {
 	/** When that was asked for which gave the lease, or renewed it: it lasts from then at least. */
 	#renewedMs: number;
 	#why: "canceled" | null = null;
+	#status: string | null = null;
 
 	constructor(lease: Lease, { leaseMs, askedMs }: LeaseTime, parts: DirectiveRunParts) {
 		this.lease = lease;
@@ -70,6 +73,11 @@ export class DirectiveRun {
 	cancel(): void {
 		this.#why ??= "canceled";
 		this.#stop.abort();
+	}
+
+	/** As its end was reported; null before. */
+	get status(): string | null {
+		return this.#status;
 	}
 
 	async run(): Promise<Outcome> {
@@ -163,11 +171,12 @@ export class DirectiveRun {
 
 	/** False when there is nothing more to renew. */
 	async #renew(): Promise<boolean> {
-		const { client, log, nowMs } = this.#parts;
+		const { client, log, nowMs, noted } = this.#parts;
 		const { directive_id: directive } = this.lease;
 		const askedMs = nowMs();
 		const now = new Date(askedMs).toISOString();
 		const beat = await client.renew(directive, this.#token, now).catch((error: Error) => {
+			noted({ kind: "heartbeat-error" });
 			log.warn({ directive, problem: error.message }, "a heartbeat failed");
 		});
 		if (beat === undefined) return true;
@@ -222,6 +231,7 @@ export class DirectiveRun {
 			...(receipt === null ? {} : { receipt: receipt as NonNullable<UndeliveredReport["receipt"]> }),
 		};
 		await this.#parts.finishedLog.append(report);
+		this.#status = String(request.status);
 		return report;
 	}
 

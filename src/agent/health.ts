@@ -1,6 +1,6 @@
 import { createServer, type Server } from "node:http";
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { NodeEvent } from "./node.ts";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { NodeEvent } from "./node-event.ts";
 
 export interface HealthSource {
 	inFlight(): number;
@@ -16,6 +16,7 @@ export class Health {
 	readonly #source: HealthSource;
 	readonly #polls: Counter;
 	readonly #pollErrors: Counter;
+	readonly #heartbeatErrors: Counter;
 	readonly #directives: Counter;
 	readonly #durations: Histogram;
 	readonly #driverHealthy: Gauge;
@@ -24,6 +25,7 @@ export class Health {
 	constructor(source: HealthSource) {
 		this.#source = source;
 		const registers = [this.#registry];
+		collectDefaultMetrics({ register: this.#registry });
 		this.#polls = new Counter({
 			name: "nexusd_poll_total",
 			help: "Polls by result.",
@@ -31,15 +33,21 @@ export class Health {
 			registers,
 		});
 		this.#pollErrors = new Counter({ name: "nexusd_poll_errors_total", help: "Polls that failed.", registers });
+		this.#heartbeatErrors = new Counter({
+			name: "nexusd_heartbeat_errors_total",
+			help: "Heartbeats of directives that failed.",
+			registers,
+		});
 		this.#directives = new Counter({
 			name: "nexusd_directives_total",
-			help: "Directives by outcome.",
+			help: "Directives by how they ended.",
 			labelNames: ["status"],
 			registers,
 		});
 		this.#durations = new Histogram({
 			name: "nexusd_directive_duration_seconds",
 			help: "From lease to delivered end.",
+			labelNames: ["profile"],
 			registers,
 		});
 		new Gauge({
@@ -60,8 +68,12 @@ export class Health {
 
 	note(event: NodeEvent): void {
 		if (event.kind === "directive") {
-			this.#directives.inc({ status: event.outcome });
-			this.#durations.observe(event.seconds);
+			this.#directives.inc({ status: event.status });
+			this.#durations.observe({ profile: event.profile }, event.seconds);
+			return;
+		}
+		if (event.kind === "heartbeat-error") {
+			this.#heartbeatErrors.inc();
 			return;
 		}
 		this.#polls.inc({ result: event.result });

@@ -9,6 +9,7 @@
  */
 export type { Waiting } from "./back-off.ts";
 export { Channel } from "./channel.ts";
+export type { Command } from "./commands.ts";
 export { ConduitsClient } from "./conduits-client.ts";
 export { type CredentialFiles, Credentials } from "./credentials.ts";
 export type { Engine, Execution, ExecutionTies } from "./engine.ts";
@@ -19,5 +20,6 @@ export type { EngineParts } from "./execution/parts.ts";
 export { SandboxEngine } from "./execution/sandbox-engine.ts";
 export { FinishedLog } from "./finished-log.ts";
 export { Health } from "./health.ts";
-export { Node, type NodeEvent, type NodeParts, type NodeSettings } from "./node.ts";
+export { Node, type NodeParts, type NodeSettings } from "./node.ts";
+export type { NodeEvent } from "./node-event.ts";
 export { type TlsMaterial, Transport, type TransportSettings } from "./transport.ts";

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { CircuitBreaker, type Waiting } from "./back-off.ts";
-import type { ConduitsClient } from "./conduits-client.ts";
+import { type Command, capabilityNames, serveCommand } from "./commands.ts";
+import type { ConduitsClient, HeartbeatAnswer } from "./conduits-client.ts";
 import { DirectiveRun, type DirectiveRunParts } from "./directive-run.ts";
 import { deliverEnd } from "./end-report.ts";
 
@@ -17,13 +18,7 @@ export interface NodeParts extends Omit<DirectiveRunParts, "shutdown"> {
 	readonly waiting: Waiting;
 	readonly log: Logger;
 	readonly settings: NodeSettings;
-	/** Told of what happens, for metrics. */
-	readonly noted: (event: NodeEvent) => void;
 }
-
-export type NodeEvent =
-	| { readonly kind: "poll"; readonly result: "ok" | "empty" | "error" }
-	| { readonly kind: "directive"; readonly outcome: string; readonly seconds: number };
 
 const REPLAY_MS = 30_000;
 const STOP_MS = 10_000;
@@ -39,6 +34,8 @@ export class Node {
 	readonly #drain = new AbortController();
 	/** What runs is stopped. */
 	readonly #shutdown = new AbortController();
+	readonly #commands = new Set<string>();
+	#versionsSaid = "";
 	#nudge: (() => void) | undefined;
 
 	readonly #startedMs: number;
@@ -84,6 +81,14 @@ export class Node {
 
 	cancel(directiveId: string): void {
 		this.#running.get(directiveId)?.cancel();
+	}
+
+	/** Does what a device is asked to do, once for each id. */
+	command(command: Command): void {
+		if (this.#commands.has(command.command_id)) return;
+		this.#commands.add(command.command_id);
+		const parts = { ...this.#parts, stop: this.#shutdown.signal };
+		void serveCommand(command, parts).finally(() => this.#commands.delete(command.command_id));
 	}
 
 	async #round(): Promise<void> {
@@ -135,7 +140,9 @@ export class Node {
 			.then((outcome) => {
 				this.#running.delete(id);
 				this.#endings.delete(id);
-				noted({ kind: "directive", outcome, seconds: (nowMs() - startedMs) / 1000 });
+				const { status } = run;
+				const { sandbox_profile: profile } = run.lease.spec;
+				noted({ kind: "directive", status: status ?? outcome, profile, seconds: (nowMs() - startedMs) / 1000 });
 				this.wake();
 			});
 		this.#endings.set(id, ending);
@@ -207,10 +214,11 @@ export class Node {
 		const running = [...this.#running.keys()];
 		const untold = await finishedLog.read(nowMs());
 		const capacity = { ...(await engine.capacity()), max_concurrent: settings.maxConcurrent };
-		return client.heartbeat({
+		const answer = await client.heartbeat({
 			nexus_version: version,
 			labels: settings.labels,
 			capacity: capacity as never,
+			capabilities: [...capabilityNames],
 			runtime_status: {
 				running_directives: running.length,
 				// Also what has ended and is not delivered yet: it is still ours to tell.
@@ -220,5 +228,30 @@ export class Node {
 			},
 			running_directives_count: running.length,
 		});
+		this.#noteVersions(answer);
+		for (const command of await client.pendingCommands().catch(() => [])) this.command(command);
+		return answer.next_heartbeat_interval_seconds;
 	}
+
+	/** Said once for each version: nothing else changes (section 2.3.2). */
+	#noteVersions({ upgrade_available, latest_version, min_compatible_version: minimum }: HeartbeatAnswer): void {
+		const { version, log } = this.#parts;
+		const said = `${upgrade_available} ${latest_version} ${minimum}`;
+		if (said === this.#versionsSaid) return;
+		this.#versionsSaid = said;
+		if (upgrade_available) log.info({ latest: latest_version }, "a newer version is there");
+		if (minimum !== null && isOlder(version, minimum))
+			log.warn({ version, minimum }, "this version is older than the control plane is made for");
+	}
+}
+
+/** By numbers alone: what stands after a `-` does not count, and what is missing is 0. */
+function isOlder(version: string, minimum: string): boolean {
+	const numbers = (text: string): number[] => (text.split("-")[0] ?? "").split(".").map((part) => Number(part) || 0);
+	const [own, needed] = [numbers(version), numbers(minimum)];
+	for (let at = 0; at < 3; at++) {
+		const difference = (own[at] ?? 0) - (needed[at] ?? 0);
+		if (difference !== 0) return difference < 0;
+	}
+	return false;
 }

@@ -36,7 +36,7 @@ export interface PostOptions {
 
 const MAX_REPLY_BYTES = 4 * 1024 * 1024;
 
-/** Requests of the node protocol: POST, JSON, HTTP/1.1, kept alive. Never through a proxy that the environment names. */
+/** Requests of the node protocol: JSON, HTTP/1.1, kept alive. Never through a proxy that the environment names. */
 export class Transport {
 	readonly #settings: TransportSettings;
 	readonly #isSecure: boolean;
@@ -72,10 +72,17 @@ export class Transport {
 		return this.#agent;
 	}
 
-	/** Throws VouchError `control-plane-unreachable` when there is no whole answer in time. */
 	post(path: string, body: unknown, options: PostOptions): Promise<Reply> {
+		return this.#send("POST", path, JSON.stringify(body), options);
+	}
+
+	get(path: string, options: PostOptions): Promise<Reply> {
+		return this.#send("GET", path, "", options);
+	}
+
+	/** Throws VouchError `control-plane-unreachable` when there is no whole answer in time. */
+	#send(method: "GET" | "POST", path: string, text: string, options: PostOptions): Promise<Reply> {
 		const { serverUrl, territoryId } = this.#settings;
-		const text = JSON.stringify(body);
 		const send = this.#isSecure ? httpsRequest : httpRequest;
 		const limit = AbortSignal.timeout(options.timeoutMs);
 		const signal = options.signal === undefined ? limit : AbortSignal.any([limit, options.signal]);
@@ -85,13 +92,14 @@ export class Transport {
 				reject(agentFailures.fail("control-plane-unreachable", { what: path, problem }, error));
 			};
 			const request = send(`${serverUrl.replace(/\/$/, "")}${path}`, {
-				method: "POST",
+				method,
 				agent: this.#currentAgent(),
 				signal,
 				headers: {
 					...this.#settings.headers?.(),
-					"content-type": "application/json",
-					"content-length": Buffer.byteLength(text),
+					...(method === "GET"
+						? {}
+						: { "content-type": "application/json", "content-length": Buffer.byteLength(text) }),
 					...(territoryId === null ? {} : { "x-nexus-territory-id": territoryId }),
 					...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
 				},

@@ -15,13 +15,15 @@ describe("a control plane and a node, each a process, with client certificates",
 	const folder = join(door.directory, "node");
 	let fleet: Fleet;
 	let node: Going;
+	let healthPort = 0;
 
 	const startNode = async (environment: Readonly<Record<string, string>> = {}): Promise<void> => {
-		node = door.start(["agent", "--data", folder, "--health", "127.0.0.1:0"], { environment });
+		node = door.start(["agent", "--data", folder, "--health", `127.0.0.1:${healthPort}`], { environment });
 		await node.shows("the channel is up");
 	};
 
 	before(async () => {
+		healthPort = await freePort();
 		const { certificate, key } = await writeServerCertificate(door.directory);
 		const server = door.start(["server", "--port", "0", "--tls-certificate", certificate, "--tls-key", key]);
 		const owner = await ownerOf(server);
@@ -150,6 +152,39 @@ describe("a control plane and a node, each a process, with client certificates",
 			submitted(fleet, facility, { command, ...asked(["other"]) }),
 			/no policy allows the secret other/,
 		);
+	});
+
+	test("a device command reaches it by the channel and is answered", async () => {
+		const asked = async (capability: string) => {
+			const [territory] = (await fleet.territories.list()).territories;
+			const body = { capability, target: { territory_id: territory?.id ?? "" } };
+			const { command_id } = await fleet.commands.create({ body });
+			for (let attempt = 0; attempt < 200; attempt++) {
+				const command = await fleet.commands.show({ command_id });
+				if (command.state === "completed" || command.state === "failed") return command;
+				await new Promise((resolve) => setTimeout(resolve, 50));
+			}
+			return assert.fail("it was not answered");
+		};
+		const info = await asked("system.info");
+		assert.equal(info.state, "completed");
+		assert.equal((info.result as { platform: string }).platform, process.platform);
+	});
+
+	test("health and metrics are served by the names that dashboards know", async () => {
+		const get = async (path: string) => (await fetch(`http://127.0.0.1:${healthPort}${path}`)).text();
+		assert.equal(await get("/healthz"), "ok");
+		assert.equal(await get("/readyz"), "ok");
+		const metrics = await get("/metrics");
+		for (const name of [
+			"polls_total{result=",
+			"directives_in_flight 0",
+			'driver_healthy{driver="bwrap"} 1',
+			"heartbeat_errors_total 0",
+		])
+			assert.ok(metrics.includes(`nexusd_${name.replace("polls", "poll")}`), `nexusd_${name}`);
+		assert.match(metrics, /^nexusd_directives_total\{status="succeeded"\} [1-9]/m);
+		assert.match(metrics, /^process_cpu_user_seconds_total /m);
 	});
 
 	test("a repository is cloned through the gate, and what a directive changes in it is its diff", async (context) => {

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import pino, { type Logger } from "pino";
 import {
 	Channel,
+	type Command,
 	ConduitsClient,
 	Credentials,
 	Facilities,
@@ -76,6 +77,7 @@ export async function startAgent(
 	const events = {
 		directiveAvailable: () => node.wake(),
 		directiveCancel: (directiveId: string) => node.cancel(directiveId),
+		command: (command: Command) => node.command(command),
 	};
 	const channel = new Channel({ url: cableUrl(settings), ...access }, events, realWaiting, log);
 	const beside = [
