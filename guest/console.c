@@ -77,6 +77,5 @@ bool write_text(const char *path, const char *text)
 	ssize_t count = fd < 0 ? -1 : write(fd, text, strlen(text));
 	int error = errno;
 	if (fd >= 0) close(fd);
-	errno = error;
-	return count == (ssize_t)strlen(text);
+	return errno = error, count == (ssize_t)strlen(text);
 }

@@ -160,9 +160,9 @@ extern struct workload {
 	uint16_t rows, columns;
 } workload;
 extern enum workload_state { NOT_YET, RUNNING, ENDED, REPORTED } workload_state;
+#define GROUPS "/run/groups"
+#define GROUP GROUPS "/workload"
 void workload_start(void);
-/* Ends all of it that lives, and forgets its control group. */
-void workload_remove(void);
 void workload_signal(int number);
 void workload_resize(uint16_t rows, uint16_t columns);
 void workload_frame(const struct frame *frame);

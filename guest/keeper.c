@@ -103,7 +103,6 @@ __attribute__((noreturn)) static void become_workload(void)
 {
 	struct rlimit files = { workload.limits.nofile, workload.limits.nofile }, none = { 0, 0 };
 	signal(SIGPIPE, SIG_DFL);
-	signal(SIGCHLD, SIG_DFL);
 	if (setsid() < 0 || (workload.has_terminal && ioctl(0, TIOCSCTTY, 0) < 0)) give_up("a session could not be started: %m");
 	write_text("/proc/self/oom_score_adj", "1000");
 	if (setrlimit(RLIMIT_CORE, &none) < 0 || (files.rlim_cur > 0 && setrlimit(RLIMIT_NOFILE, &files) < 0)) give_up("a limit: %m");

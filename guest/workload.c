@@ -8,9 +8,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define GROUPS "/run/groups"
-#define GROUP GROUPS "/workload"
-
 /* How long what it sent may still take to be carried once it has ended; how often the root is looked at. */
 enum { CARRY_REST_MS = 1000, PIPE_SIZE = 256 << 10, VERITY_MS = 1000 };
 
@@ -31,7 +28,8 @@ static void set_limit(const char *file, uint64_t limit, const char *value)
 static int open_group(const struct limits *limits)
 {
 	bool done = mkdir(GROUPS, 0755) == 0 && mount("groups", GROUPS, "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0 &&
-	            write_text(GROUPS "/cgroup.subtree_control", "+memory +pids +cpu") && mkdir(GROUP, 0755) == 0;
+	            write_text(GROUPS "/cgroup.subtree_control", "+memory +pids +cpu") &&
+	            (mkdir(GROUP, 0755) == 0 || errno == EEXIST);
 	NEED(done, FAILED_SETUP, "control groups: %m");
 	/* The keeper is one more. */
 	set_limit("pids.max", limits->pids, text_of("%llu", (unsigned long long)limits->pids + 1));
@@ -101,13 +99,6 @@ void workload_start(void)
 	report_fd = report[0];
 	port_open(&keeper, keeper_fd);
 	workload_state = RUNNING;
-}
-
-void workload_remove(void)
-{
-	write_text(GROUP "/cgroup.kill", "1");
-	wait4(-1, NULL, 0, NULL);
-	NEED(rmdir(GROUP) == 0, FAILED_INTERNAL, "the control group stays: %m");
 }
 
 void workload_signal(int number)
