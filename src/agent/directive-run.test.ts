@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { type TestContext } from "node:test";
+import pino from "pino";
+import type { Lease } from "../api/conduits/schema.ts";
+import { ConduitsClient } from "./conduits-client.ts";
+import { DirectiveRun, type DirectiveRunParts } from "./directive-run.ts";
+import type { Engine, Execution, ExecutionTies } from "./engine.ts";
+import { FinishedLog } from "./finished-log.ts";
+import type { Reply, Transport } from "./transport.ts";
+
+const ENDED: Execution = {
+	status: "succeeded",
+	exitCode: 0,
+	receipt: { signed: true },
+	diff: null,
+	diffTruncated: "whole",
+	cut: [],
+	snapshots: { before: "sha256:a", after: "sha256:b" },
+	artifacts: {},
+};
+
+const LEASE: Lease = {
+	directive_id: "d-1",
+	directive_token: "first",
+	spec: { directive_id: "d-1", facility: { id: "f" }, sandbox_profile: "untrusted", command: "x" },
+};
+
+/** A clock that a test moves: whoever waits goes on when their time has come. */
+class Clock {
+	nowMs = 1_000_000;
+	#waiting: { readonly untilMs: number; readonly resume: () => void }[] = [];
+
+	readonly pause = (durationMs: number, stop: AbortSignal): Promise<void> =>
+		new Promise((resolve) => {
+			if (stop.aborted) return resolve();
+			stop.addEventListener("abort", () => resolve(), { once: true });
+			this.#waiting.push({ untilMs: this.nowMs + durationMs, resume: resolve });
+		});
+
+	async forward(durationMs: number): Promise<void> {
+		const end = this.nowMs + durationMs;
+		while (this.nowMs < end) {
+			this.nowMs += 1000;
+			for (const { resume } of this.#waiting.filter(({ untilMs }) => untilMs <= this.nowMs)) resume();
+			this.#waiting = this.#waiting.filter(({ untilMs }) => untilMs > this.nowMs);
+			// What was resumed runs to where it waits next.
+			for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+		}
+	}
+}
+
+interface Scene {
+	readonly clock: Clock;
+	readonly said: string[];
+	readonly ties: () => ExecutionTies;
+	readonly end: (execution: Execution) => void;
+	readonly outcome: Promise<string>;
+	readonly log: FinishedLog;
+	/** What the control plane answers to a report, by the last part of its path. */
+	answers: (what: string) => Reply | Error;
+}
+
+function scene(context: TestContext): Scene {
+	const directory = mkdtempSync(join(tmpdir(), "vouch-run-"));
+	context.after(() => rmSync(directory, { recursive: true }));
+	const clock = new Clock();
+	const said: string[] = [];
+	const { promise: execution, resolve: end } = Promise.withResolvers<Execution>();
+	let ties: ExecutionTies | undefined;
+	const engine: Engine = {
+		profiles: ["untrusted"],
+		version: "fake",
+		refuse: async () => undefined,
+		execute: (_lease, given) => {
+			ties = given;
+			return execution;
+		},
+		capacity: async () => ({}),
+	};
+	const good: Reply = {
+		status: 200,
+		body: { directive_token: "newer", cancel_requested: false },
+		retryAfterSeconds: null,
+	};
+	const made: Scene = {
+		clock,
+		said,
+		ties: () => ties ?? assert.fail("it does not run yet"),
+		end,
+		outcome: Promise.resolve(""),
+		log: new FinishedLog(directory),
+		answers: () => good,
+	};
+	const post = async (path: string): Promise<Reply> => {
+		const what = path.split("/").at(-1) ?? "";
+		said.push(what);
+		const answer = made.answers(what);
+		if (answer instanceof Error) throw answer;
+		return answer;
+	};
+	const parts: DirectiveRunParts = {
+		client: new ConduitsClient({ post } as unknown as Transport),
+		engine,
+		finishedLog: made.log,
+		waiting: { pause: clock.pause, random: () => 0.5 },
+		log: pino({ level: "silent" }),
+		version: "0",
+		heartbeatMs: 10_000,
+		maxOutputBytes: 1000,
+		nowMs: () => clock.nowMs,
+		noted: () => {},
+		shutdown: new AbortController().signal,
+	};
+	const run = new DirectiveRun(LEASE, { leaseMs: 300_000, askedMs: clock.nowMs }, parts);
+	return Object.assign(made, { outcome: run.run() });
+}
+
+test("a lease that is renewed lasts as long as the work", async (context) => {
+	const { clock, ties, end, outcome, said } = scene(context);
+	await clock.forward(1_200_000);
+	assert.equal(ties().stop.aborted, false);
+	end(ENDED);
+	await clock.forward(1000);
+	assert.equal(await outcome, "delivered");
+	assert.deepEqual(said.slice(-2), ["receipt", "finished"]);
+	assert.ok(said.filter((what) => what === "heartbeat").length >= 100);
+});
+
+test("one that can't be renewed stops the work before it runs out, and nothing more is told", async (context) => {
+	const made = scene(context);
+	await made.clock.forward(60_000);
+	made.answers = () => new Error("cut off");
+	await made.clock.forward(230_000);
+	assert.equal(made.ties().stop.aborted, false, "the lease still lasts");
+	await made.clock.forward(60_000);
+	assert.equal(made.ties().stop.aborted, true);
+	made.end({ ...ENDED, status: "canceled" });
+	await made.clock.forward(1000);
+	assert.equal(await made.outcome, "lost");
+	assert.deepEqual(await made.log.read(made.clock.nowMs), []);
+});
+
+test("one that is somebody else's stops the work at once", async (context) => {
+	const made = scene(context);
+	await made.clock.forward(1000);
+	made.answers = (what) => ({ status: what === "heartbeat" ? 403 : 200, body: {}, retryAfterSeconds: null });
+	await made.clock.forward(11_000);
+	assert.equal(made.ties().stop.aborted, true);
+	made.end(ENDED);
+	assert.equal(await made.outcome, "lost");
+});
+
+test("an end that can't be told is kept with its receipt, and it is not told without it", async (context) => {
+	const made = scene(context);
+	await made.clock.forward(1000);
+	made.answers = (what) => ({ status: what === "receipt" ? 503 : 200, body: {}, retryAfterSeconds: null });
+	made.end(ENDED);
+	await made.clock.forward(200_000);
+	assert.equal(await made.outcome, "kept");
+	assert.ok(!made.said.includes("finished"));
+	const [report] = await made.log.read(made.clock.nowMs);
+	assert.deepEqual(report?.receipt, { signed: true });
+	assert.equal(report?.request.status, "succeeded");
+});
+
+test("a control plane without a place for receipts hears of the end all the same", async (context) => {
+	const made = scene(context);
+	await made.clock.forward(1000);
+	made.answers = (what) => ({ status: what === "receipt" ? 404 : 200, body: {}, retryAfterSeconds: null });
+	made.end(ENDED);
+	await made.clock.forward(1000);
+	assert.equal(await made.outcome, "delivered");
+	assert.deepEqual(await made.log.read(made.clock.nowMs), []);
+});
