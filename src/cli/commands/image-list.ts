@@ -1,11 +1,16 @@
 import { readFileSync } from "node:fs";
-import { formatBytes, formatDurationMs, hexOfDigest } from "../../core/index.ts";
+import { formatBytes, hexOfDigest } from "../../core/index.ts";
 import type { Action } from "../command.ts";
 import { findImage, imageParts } from "../image/parts.ts";
 import { printable, printJson, table } from "../screen.ts";
 
 const SHORT_DIGEST = 12;
-const DAY_MS = 24 * 3600 * 1000;
+/** The largest that goes in twice: nobody asks for the seconds of an hour. */
+const AGES = [
+	["days", 86_400_000],
+	["hours", 3_600_000],
+	["minutes", 60_000],
+] as const;
 
 export const imageListAction: Action = async ({ flags }) => {
 	const { store } = imageParts();
@@ -31,7 +36,10 @@ export const imageListAction: Action = async ({ flags }) => {
 };
 
 function ageOf(ageMs: number): string {
-	return ageMs < 2 * DAY_MS ? formatDurationMs(Math.max(0, ageMs)) : `${Math.floor(ageMs / DAY_MS)} days`;
+	const unit = AGES.find(([, lengthMs]) => ageMs >= 2 * lengthMs);
+	return unit === undefined
+		? `${Math.max(0, Math.floor(ageMs / 1000))} seconds`
+		: `${Math.floor(ageMs / unit[1])} ${unit[0]}`;
 }
 
 export const imageInspectAction: Action = async ({ operands, flags }) => {
@@ -64,8 +72,8 @@ export const imageInspectAction: Action = async ({ operands, flags }) => {
 		["command line", printable(manifest.commandLine)],
 		["runs", printable([...config.entrypoint, ...config.command].join(" ")) || "-"],
 		["variables", printable(config.environment.join(" ")) || "-"],
-		["in", printable(config.workingDirectory) || "/"],
-		["as", printable(config.user) || "-"],
+		["folder", printable(config.workingDirectory) || "/"],
+		["user", printable(config.user) || "-"],
 	];
 	process.stdout.write(`${table(rows, Number.POSITIVE_INFINITY)}\n`);
 	return 0;
