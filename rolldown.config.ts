@@ -12,7 +12,7 @@ const shared = { platform: "node", logLevel: "warn" } as const;
 /** rolldown 1.2.14 panics where one module takes a part of a folder's door statically and another takes a part of it later. */
 const wholeImports: Plugin = {
 	name: "whole imports",
-	transform: (code) => code.replace(/\bimport\("[^"]+"\)/g, "$&.then((all) => all)"),
+	transform: (code) => code.replace(/(?<!typeof )\bimport\("[^"]+"\)/g, "$&.then((all) => all)"),
 };
 const command = {
 	...shared,

@@ -1,3 +1,4 @@
+import { mkdirSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
 
@@ -27,4 +28,14 @@ export function directoriesFrom(environment: NodeJS.ProcessEnv, userId: number):
 /** The image store's folder. */
 export function imageDirectory({ data }: Pick<Directories, "data">): string {
 	return join(data, "images");
+}
+
+/** Where this user's things are, by the environment of this process. */
+export function ownDirectories(): Directories {
+	return directoriesFrom(process.env, process.geteuid?.() ?? 0);
+}
+
+export function privateDirectory(path: string): string {
+	mkdirSync(path, { recursive: true, mode: 0o700 });
+	return path;
 }

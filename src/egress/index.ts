@@ -8,8 +8,9 @@
  * Start at  `admission.ts`: everything that leaves comes through `admit`; `verdict.ts` holds the decisions.
  */
 export { parseUpstreamProxy, type UpstreamProxy } from "./dial.ts";
+export { openGate } from "./doors.ts";
 export { egressFailures } from "./failures.ts";
-export { type Gate, type GateClosing, type GateOptions, openGate } from "./gate.ts";
+export type { Gate, GateClosing, GateOptions } from "./gate.ts";
 export type { ProcessLookup, Source } from "./ledger.ts";
 export { type GateLimits, LIMITS } from "./limits.ts";
 export { gateEnvironment, type NetworkPlanRequest, planNetwork, RESOLVER_CONFIGURATION } from "./network-plan.ts";

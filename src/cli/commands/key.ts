@@ -5,7 +5,7 @@ import { printable, printJson, table } from "../screen.ts";
 import { readKey } from "./verify.ts";
 
 export const keyShowAction: Action = async ({ flags }) => {
-	const keys = realParts().keys();
+	const keys = await realParts().keys();
 	const listed = keys
 		.list()
 		.map(({ key, label, role }) => ({ role, keyId: key.keyId, publicKey: formatPublicKey(key), label }));
@@ -20,8 +20,9 @@ export const keyShowAction: Action = async ({ flags }) => {
 
 export const keyRotateAction: Action = async ({ flags }) => {
 	const parts = realParts();
-	const before = parts.keys().signer().keyId;
-	const successor = parts.keys().rotate(parts.journal());
+	const keys = await parts.keys();
+	const before = keys.signer().keyId;
+	const successor = keys.rotate(await parts.journal());
 	if (flags.has("--json")) printJson({ before, after: successor.keyId });
 	else process.stdout.write(`${successor.keyId} signs from now on; ${before} stays trusted for older receipts.\n`);
 	return 0;
@@ -29,7 +30,8 @@ export const keyRotateAction: Action = async ({ flags }) => {
 
 export const keyTrustAction: Action = async ({ operands, flags }) => {
 	const key = readKey(operands[0] ?? "");
-	realParts().keys().trust(key, flags.text("--label"));
+	const keys = await realParts().keys();
+	keys.trust(key, flags.text("--label"));
 	if (flags.has("--json")) printJson({ keyId: key.keyId, publicKey: formatPublicKey(key) });
 	else process.stdout.write(`Trusted: ${key.keyId}\n`);
 	return 0;

@@ -30,10 +30,12 @@ export const runsAction: Action = async ({ flags }) => {
 		);
 		return 0;
 	}
-	const listed = records
-		.list()
-		.slice(0, limit)
-		.map((record) => ({ record, predicate: predicateOf(records.files(record.runId), parts) }));
+	const listed = await Promise.all(
+		records
+			.list()
+			.slice(0, limit)
+			.map(async (record) => ({ record, predicate: await predicateOf(records.files(record.runId), parts) })),
+	);
 	if (flags.has("--json")) {
 		printJson(
 			listed.map(({ record, predicate }) => ({
@@ -79,9 +81,9 @@ function statusOf(record: RunRecord): string {
 }
 
 /** What the run's receipt says, if it verifies: nothing is shown of one that was touched. */
-function predicateOf(files: RunFiles, { keys }: Parts): ReceiptPredicate | undefined {
+async function predicateOf(files: RunFiles, { keys }: Parts): Promise<ReceiptPredicate | undefined> {
 	if (!existsSync(files.receipt)) return undefined;
-	const verdict = verifyReceipt(readFileSync(files.receipt), { trustedKeys: keys().trusted() });
+	const verdict = verifyReceipt(readFileSync(files.receipt), { trustedKeys: (await keys()).trusted() });
 	return verdict.status === "verified" ? verdict.receipt.predicate : undefined;
 }
 
@@ -93,7 +95,7 @@ export const showAction: Action = async (invocation) => {
 	const record = findRun(parts.records, operands[0] ?? "");
 	const files = parts.records.files(record.runId);
 	if (flags.has("--diff")) return print(files.diff, process.stdout, record);
-	const predicate = predicateOf(files, parts);
+	const predicate = await predicateOf(files, parts);
 	if (flags.has("--json")) printJson(predicate ?? record);
 	else process.stdout.write(`${describe(record, predicate, files)}\n`);
 	return 0;

@@ -1,4 +1,3 @@
-import { merkleRoot } from "../../evidence/index.ts";
 import {
 	conduct,
 	type Finished,
@@ -13,7 +12,6 @@ import {
 import type { RunOutcome } from "./outcome.ts";
 import type { Parts } from "./parts.ts";
 import { type PreparedRun, prepare } from "./prepare.ts";
-import { sealAndJournal } from "./receipt.ts";
 import { announce } from "./report.ts";
 import type { RunRequest } from "./request.ts";
 import { terminationSignals } from "./termination-signals.ts";
@@ -32,6 +30,7 @@ async function conductPrepared(request: RunRequest, prepared: PreparedRun, parts
 	if (request.show === "report") announce(prepared);
 	try {
 		const finished = await runAndMeasure(request, prepared, files, parts);
+		const { sealAndJournal } = await import("./receipt.ts");
 		const predicate = await sealAndJournal(finished, prepared, files, parts);
 		parts.records.update({ ...record, status: "ended" });
 		return { predicate, files, hasDiff: finished.diff !== null };
@@ -41,17 +40,29 @@ async function conductPrepared(request: RunRequest, prepared: PreparedRun, parts
 	}
 }
 
-function runAndMeasure(request: RunRequest, prepared: PreparedRun, files: RunFiles, parts: Parts): Promise<Finished> {
+async function runAndMeasure(
+	request: RunRequest,
+	prepared: PreparedRun,
+	files: RunFiles,
+	parts: Parts,
+): Promise<Finished> {
+	let receipts: typeof import("./receipt.ts") | undefined;
 	const ties: Ties = {
 		environment: request.environment,
 		screens: screensFor(request),
 		cancels: terminationSignals,
 		beyondOutputLimit: "killed",
 		upstreamProxy: upstreamProxyOf(process.env),
-		merkleRoot,
-		// A command whose receipt can't be signed and journaled must not run at all.
-		beforeStart: () => void parts.journal().checkpoint(),
-		started: () => parts.journal().ready(),
+		merkleRoot: (leaves) => {
+			if (receipts === undefined) throw new TypeError("a gate is opened after what makes receipts was loaded");
+			return receipts.merkleRoot(leaves);
+		},
+		// What makes receipts is loaded while the sandbox is made. A command whose receipt can't be signed and journaled must not run.
+		beforeStart: async () => {
+			receipts = await import("./receipt.ts");
+			(await parts.journal()).checkpoint();
+		},
+		started: () => void parts.journal().then((journal) => journal.ready()),
 	};
 	return conduct(prepared, files, ties, parts);
 }

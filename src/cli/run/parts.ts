@@ -1,9 +1,8 @@
 import { join } from "node:path";
 import { systemClock } from "../../core/index.ts";
-import { type Journal, type KeyStore, openJournal } from "../../journal/index.ts";
+import type { Journal, KeyStore } from "../../journal/index.ts";
 import { type ConductParts, type ImageRoot, RunRecords } from "../../runtime/index.ts";
-import type { Directories } from "../directories.ts";
-import { nodeKeys, ownDirectories, privateDirectory } from "../node-keys.ts";
+import { type Directories, ownDirectories, privateDirectory } from "../directories.ts";
 import { programVersion } from "../version.ts";
 import { type Machine, realMachine } from "./machine.ts";
 
@@ -13,15 +12,15 @@ export interface Parts extends ConductParts {
 	readonly records: RunRecords;
 	/** See `Machine`. */
 	offerImage(image: ImageRoot | undefined): void;
-	/** Opened when first needed: listing runs makes no key. */
-	keys(): KeyStore;
-	journal(): Journal;
+	/** Loaded and opened when first needed: listing runs makes no key, and a run loads them while its sandbox is made. */
+	keys(): Promise<KeyStore>;
+	journal(): Promise<Journal>;
 }
 
 export function realParts(machine: Machine = realMachine()): Parts {
 	const directories = ownDirectories();
-	let keys: KeyStore | undefined;
-	let journal: Journal | undefined;
+	let keys: Promise<KeyStore> | undefined;
+	let journal: Promise<Journal> | undefined;
 	const parts: Parts = {
 		clock: systemClock,
 		...machine,
@@ -29,13 +28,18 @@ export function realParts(machine: Machine = realMachine()): Parts {
 		version: programVersion,
 		records: new RunRecords(join(directories.data, "runs")),
 		keys: () => {
-			keys ??= nodeKeys(directories);
+			keys ??= import("../node-keys.ts").then(({ nodeKeys }) => nodeKeys(directories));
 			return keys;
 		},
 		journal: () => {
-			journal ??= openJournal(join(privateDirectory(directories.data), "journal"), parts.keys());
+			journal ??= ownJournal(directories, parts.keys());
 			return journal;
 		},
 	};
 	return parts;
+}
+
+async function ownJournal({ data }: Directories, keys: Promise<KeyStore>): Promise<Journal> {
+	const { openJournal } = await import("../../journal/index.ts");
+	return openJournal(join(privateDirectory(data), "journal"), await keys);
 }

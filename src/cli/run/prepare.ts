@@ -231,10 +231,11 @@ async function settle(
 	const time = new Date(parts.clock.nowMs()).toISOString();
 	const { verdict, workloadDigest } = decision;
 	const digest = digestOfJson(decision as Json);
-	parts.journal().append({ kind: "decision", digest, time, runId, verdict, workloadDigest });
+	const journal = await parts.journal();
+	journal.append({ kind: "decision", digest, time, runId, verdict, workloadDigest });
 	const approvals = await approvalsFor(decision, workload, parts.clock);
 	for (const approval of approvals) {
-		parts.journal().append({ kind: "approval", digest: digestOfJson(approval), time: approval.time, runId, approval });
+		journal.append({ kind: "approval", digest: digestOfJson(approval), time: approval.time, runId, approval });
 	}
 	return approvals;
 }

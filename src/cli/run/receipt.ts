@@ -4,6 +4,8 @@ import type { ReceiptPredicate } from "../../evidence/schema.ts";
 import { type Finished, type Judged, type RunFiles, receiptPartsOf, subjectsOf } from "../../runtime/index.ts";
 import type { Parts } from "./parts.ts";
 
+export { merkleRoot } from "../../evidence/index.ts";
+
 /** Signs what was observed, appends it to the journal, and writes the receipt file with its inclusion proof. */
 export async function sealAndJournal(
 	finished: Finished,
@@ -11,10 +13,10 @@ export async function sealAndJournal(
 	files: RunFiles,
 	parts: Parts,
 ): Promise<ReceiptPredicate> {
-	const signer = parts.keys().signer();
+	const signer = (await parts.keys()).signer();
 	const predicate = receiptPartsOf(finished, judged, signer.keyId);
 	const sealed = sealReceipt({ predicate, subjects: subjectsOf(finished, files), signer });
-	const inclusion = parts.journal().append(sealed.entry);
+	const inclusion = (await parts.journal()).append(sealed.entry);
 	writeFileSync(files.receipt, sealed.withInclusion(inclusion), { mode: 0o644, flag: "wx" });
 	return sealed.predicate;
 }

@@ -24,7 +24,7 @@ export async function conduct(run: PlannedRun, files: RunFiles, ties: Ties, part
 	let ledger: Finished["ledger"] | undefined;
 	/** All that must stand before the command runs. */
 	const makeReady = async (): Promise<void> => {
-		ties.beforeStart?.();
+		await ties.beforeStart?.();
 		gate = await openGate({
 			rules: run.rules,
 			socketPath: run.gateSocket,

@@ -53,7 +53,7 @@ export interface Ties {
 	/** Root of the ledger's Merkle tree over these leaves. */
 	readonly merkleRoot: (leaves: Uint8Array[]) => Digest;
 	/** Called before the command runs, while its sandbox is being made; when it throws, the command does not run. */
-	beforeStart?(): void;
+	beforeStart?(): void | Promise<void>;
 	/** Told once the command runs: work that the end would wait for can be done now. */
 	started(): void;
 }
