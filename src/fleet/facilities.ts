@@ -15,6 +15,9 @@ import type { FacilityRow } from "./store/tables.ts";
 const REPOSITORY =
 	/^(?:(?:https?|ssh|git):\/\/[^\s-][^\s]*|[A-Za-z0-9_][\w.-]*@(?:localhost|[\w-]+(?:\.[\w-]+)+):[^\s-][^\s]*)$/;
 
+/** A branch or a tag, as git lets them be named; never what git could take for a flag. */
+const REF = /^(?!.*\.\.)[A-Za-z0-9_][\w./+-]{0,254}$/;
+
 function shown(row: FacilityRow): z.input<typeof facilitySchema> {
 	return {
 		id: row.id,
@@ -60,6 +63,9 @@ export const facilityHandlers = {
 			const imported = body.init?.import_path ?? null;
 			if (body.kind === "repo" && (repository === null || !REPOSITORY.test(repository)))
 				throw invalid("init.repo_url: give an http, https, ssh or git URL, or user@host:path");
+			const ref = body.init?.ref ?? null;
+			if (ref !== null && (body.kind !== "repo" || !REF.test(ref)))
+				throw invalid("init.ref: give a branch or tag, with a repository");
 			if (body.kind === "imported_path" && (imported === null || !imported.startsWith("/")))
 				throw invalid("init.import_path: give an absolute path on the territory");
 			if (body.kind === "imported_path" && !body.territory_id)
@@ -73,7 +79,7 @@ export const facilityHandlers = {
 				name: body.name ?? null,
 				kind: body.kind,
 				repo_url: body.kind === "repo" ? repository : null,
-				repo_ref: body.init?.ref ?? null,
+				repo_ref: ref,
 				import_path: body.kind === "imported_path" ? imported : null,
 				// A folder of one machine is on no other.
 				affinity: body.kind === "imported_path" ? "required" : body.affinity,

@@ -10,6 +10,8 @@ export interface EngineParts extends ConductParts {
 	/** Records of live runs, so that a restart finds what a kill left. */
 	readonly records: RunRecords;
 	readonly facilities: Facilities;
+	/** Folders of this machine that facilities may begin as copies of, and those below them. */
+	readonly importable: readonly string[];
 	readonly territoryId: string;
 	/** Signs receipts: the key that this territory enrolled with. */
 	signer(): Signer;

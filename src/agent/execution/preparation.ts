@@ -17,22 +17,33 @@ const GIT_ENVIRONMENT: Readonly<Record<string, string>> = {
 	GIT_TERMINAL_PROMPT: "0",
 };
 
+/** A repository, and the branch or tag of it; null for its default. */
+export interface Origin {
+	readonly url: string;
+	readonly ref: string | null;
+}
+
+/** Nothing that git could take for a flag. */
+const REF = /^(?!.*\.\.)[A-Za-z0-9_][\w./+-]{0,254}$/;
+
 /**
  * Fills a new facility from its repository. git runs in a sandbox like any command, and its gate lets it reach the repository's own
  * host and port alone. Throws `not-prepared`.
  */
 export async function cloneInto(
 	folder: string,
-	url: string,
+	{ url, ref }: Origin,
 	screens: LogScreens,
 	cancels: Cancels,
 	parts: EngineParts,
 ): Promise<void> {
+	if (ref !== null && !REF.test(ref))
+		throw agentFailures.fail("not-prepared", { problem: "its branch has no such name." });
 	const repository = readRepository(url);
 	if (repository === undefined)
 		throw agentFailures.fail("not-prepared", { problem: "its repository is not an http, https, ssh or git URL." });
 	await screens.note(`[prepare] cloning ${repository.shown}`);
-	const { observed, ledger } = await clone(repository, folder, screens, cancels, parts);
+	const { observed, ledger } = await clone(repository, ref, folder, screens, cancels, parts);
 	const { allowed, refused, bytesDown } = ledger.summary;
 	parts.log.info(
 		{ repository: repository.shown, allowed, refused, bytesDown },
@@ -46,6 +57,7 @@ export async function cloneInto(
 
 function clone(
 	{ url, destination }: Repository,
+	ref: string | null,
 	folder: string,
 	screens: LogScreens,
 	cancels: Cancels,
@@ -53,7 +65,7 @@ function clone(
 ): Promise<Finished> {
 	return withRunDirectory(parts, async (runId, runDirectory) => {
 		const place = { runId, runDirectory, folder, hostProfile: "refused" } as const;
-		const planned = await plannedHere(cloning(url, folder, destination), place, parts);
+		const planned = await plannedHere(cloning(url, ref, folder, destination), place, parts);
 		const files = parts.records.create(recordOf(planned, parts.clock));
 		const ties = {
 			environment: GIT_ENVIRONMENT,
@@ -68,11 +80,12 @@ function clone(
 	});
 }
 
-function cloning(url: string, folder: string, destination: string): Workload {
+function cloning(url: string, ref: string | null, folder: string, destination: string): Workload {
+	const branch = ref === null ? [] : ["--branch", ref];
 	return {
 		schema: "vouch.workload/v1",
 		root: { kind: "host" },
-		argv: ["git", "clone", "--depth", "1", "--", url, "."],
+		argv: ["git", "clone", "--depth", "1", ...branch, "--", url, "."],
 		workingDirectory: "/workspace",
 		environment: Object.keys(GIT_ENVIRONMENT).sort(),
 		secrets: [],

@@ -19,6 +19,7 @@ import { type DecidedLease, decideOn } from "./decided-lease.ts";
 import { capacityOf, driverStates, profilesOf } from "./driver-health.ts";
 import { endingOf } from "./ending.ts";
 import { facilityIdSchema, type PruneAges } from "./facilities.ts";
+import { importInto } from "./import-folder.ts";
 import { LogScreens } from "./log-screen.ts";
 import type { EngineParts } from "./parts.ts";
 import { plannedHere } from "./placement.ts";
@@ -84,11 +85,13 @@ export class SandboxEngine implements Engine {
 		const decided = decideOn(lease, this.#parts.controlPlaneKeys);
 		if (decided.kind === "refused") throw new TypeError("a lease that is refused was to be run");
 		const { facilities, clock } = this.#parts;
-		const { id, repo_url } = lease.spec.facility;
+		const { id, repo_url, repo_ref, import_path } = lease.spec.facility;
 		const screens = new LogScreens(ties.write);
 		const cancels = cancelsBy(ties.stop);
 		const prepare = async (folder: string): Promise<void> => {
-			if (repo_url) await cloneInto(folder, repo_url, screens, cancels, this.#parts);
+			const origin = { url: repo_url ?? "", ref: repo_ref ?? null };
+			if (repo_url) await cloneInto(folder, origin, screens, cancels, this.#parts);
+			else if (import_path) await importInto(folder, import_path, this.#parts.importable);
 		};
 		return facilities.use(id, clock.nowMs(), prepare, (folder) => this.#run(lease, decided, folder, screens, cancels));
 	}

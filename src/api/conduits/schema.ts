@@ -121,6 +121,10 @@ export const directiveSpecSchema = z.looseObject({
 		id: z.string(),
 		mount: z.string().nullish(),
 		repo_url: z.string().nullish(),
+		/** Ours: a branch or tag of the repository. */
+		repo_ref: z.string().nullish(),
+		/** Ours: a folder of the node that the facility begins as a copy of. */
+		import_path: z.string().nullish(),
 	}),
 	sandbox_profile: z.string(),
 	command: z.string(),

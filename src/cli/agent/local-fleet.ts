@@ -1,6 +1,6 @@
 import { randomBytes, X509Certificate } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { hostname } from "node:os";
+import { homedir, hostname } from "node:os";
 import { join } from "node:path";
 import { connect } from "../../api/index.ts";
 import { newSecret, privateFile } from "../../fleet/index.ts";
@@ -93,7 +93,8 @@ async function startOwnAgent(own: OwnAgent, directories: Directories): Promise<R
 	const values = new FlagValues(new Map([["--log-level", ["warn"]], ...said, ["--server", [url]]]));
 	const settings = readSettings(agentSettings, { file: path, flags: values, environment: {} }).values;
 	const fingerprint = () => new X509Certificate(readFileSync(settings.certificate)).fingerprint256;
-	return startAgent(settings, directories, { headers: () => ({ [header]: fingerprint() }) });
+	const importable = settings.importable.length > 0 ? settings.importable : [homedir()];
+	return startAgent({ ...settings, importable }, directories, { headers: () => ({ [header]: fingerprint() }) });
 }
 
 /** Its receipts verify for this user: the territory signs them, the control plane journals them. */

@@ -138,6 +138,7 @@ function engineOf(settings: AgentSettings, directory: string, directories: Direc
 		measured: new FreshMeasurements(machine),
 		records: new RunRecords(join(directory, "runs")),
 		facilities: new Facilities(settings.workDirectory || join(directory, "facilities")),
+		importable: settings.importable,
 		territoryId: settings.territoryId,
 		signer: () => keys.signer(),
 		controlPlaneKeys: controlPlaneKeys(settings, log),

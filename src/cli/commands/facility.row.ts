@@ -9,13 +9,18 @@ const createRow: CommandRow = {
 	summary: "make a workspace of the fleet",
 	description:
 		"Makes a facility: a workspace that stays, with one writer at a time. Empty, cloned from a repository by the machine that first " +
-		"runs something there, or a folder that a machine already has.",
+		"runs something there, or a copy of a folder that a machine has and lets be imported.",
 	operands: [],
 	flags: [
 		{ name: "--empty", summary: "an empty folder; this is what is made when nothing else is said" },
 		{ name: "--repo", value: "URL", summary: "a clone of this repository" },
-		{ name: "--ref", value: "REF", summary: "with --repo: this branch, tag or commit" },
-		{ name: "--import", value: "DIR", completes: "directory", summary: "this folder of the machine that runs it" },
+		{ name: "--ref", value: "REF", summary: "with --repo: this branch or tag" },
+		{
+			name: "--import",
+			value: "DIR",
+			completes: "directory",
+			summary: "a copy of this folder of the machine that runs it",
+		},
 		{ name: "--name", value: "TEXT", summary: "a name to submit to it by" },
 		{
 			name: "--territory",

@@ -70,6 +70,18 @@ export const agentSettings = {
 		standard: "",
 		reason: "empty is a folder of its own below Vouch's data: keys, undelivered ends, live runs",
 	}),
+	importable: setting({
+		key: "facilities.import",
+		flag: null,
+		environment: "VOUCH_AGENT_IMPORT",
+		schema: z.preprocess(
+			(value) => (typeof value === "string" ? value.split(":").filter((path) => path !== "") : value),
+			z.array(z.string().startsWith("/", "must be an absolute path").max(4096)).max(100),
+		),
+		standard: [],
+		reason:
+			"none: a control plane reads no folder of this machine until somebody names it; `vouch up` has the user's home",
+	}),
 	workDirectory: setting({
 		key: "work_dir",
 		flag: null,

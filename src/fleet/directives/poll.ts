@@ -8,7 +8,7 @@ import { jsonOf, jsonText, timeOf } from "../rows.ts";
 import { MOST_CLAIMS, POLL_SECONDS, type Services } from "../services.ts";
 import { change, claimable, type Directive, heldBy, lease } from "../store/queue.ts";
 import type { Session } from "../store/store.ts";
-import type { TerritoryRow } from "../store/tables.ts";
+import type { FacilityRow, TerritoryRow } from "../store/tables.ts";
 import { isSandboxHealthy, maxConcurrent } from "../territories/capacity.ts";
 import { decisionOf, signDecision } from "./decision.ts";
 import { workloadOf } from "./workload.ts";
@@ -53,7 +53,7 @@ export function territoryOf(identity: Identity): TerritoryRow {
 
 interface Leased {
 	readonly directive: Directive;
-	readonly facility: { readonly id: string; readonly repo_url: string | null };
+	readonly facility: Pick<FacilityRow, "id" | "repo_url" | "repo_ref" | "import_path">;
 	readonly atMs: number;
 }
 
@@ -80,7 +80,7 @@ async function leaseAfterLooking(
 	});
 	const facility = await db
 		.selectFrom("facilities")
-		.select(["id", "repo_url"])
+		.select(["id", "repo_url", "repo_ref", "import_path"])
 		.where("id", "=", directive.facility_id)
 		.executeTakeFirstOrThrow();
 	return { directive: held, facility, atMs: nowMs };
@@ -133,13 +133,14 @@ function noteRevalidation(
 async function leaseOf({ directive, facility, atMs }: Leased, services: Services) {
 	const { id, territory_id, lease_id } = directive;
 	const claims = { directiveId: id, territoryId: territory_id ?? "", leaseId: lease_id };
-	const repository = facility.repo_url === null ? {} : { repo_url: facility.repo_url };
+	const { id: facilityId, ...origin } = facility;
+	const said = Object.fromEntries(Object.entries(origin).filter(([, value]) => value !== null));
 	return {
 		directive_id: id,
 		directive_token: services.tokens.issue(claims, atMs),
 		spec: {
 			directive_id: id,
-			facility: { id: facility.id, mount: "/workspace", ...repository },
+			facility: { id: facilityId, mount: "/workspace", ...said },
 			sandbox_profile: directive.sandbox_profile,
 			command: directive.command,
 			shell: directive.shell ?? "/bin/sh",
