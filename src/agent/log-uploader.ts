@@ -3,9 +3,13 @@ import type { Reply } from "./transport.ts";
 
 type Stream = "stdout" | "stderr";
 
-/** Output is sent when so much is there, or so long after its first byte (conduits section 12.2, 5). */
+/** Output is sent when so much is there (conduits section 12.2, 5). */
 const CHUNK_BYTES = 64 * 1024;
-const FLUSH_MS = 250;
+/** What comes first is seen at once; then chunks keep a distance, ever more of it: existing control planes count requests. */
+const TOGETHER_MS = 3;
+const DISTANCE_MS = 250;
+const EARLY_CHUNKS = 20;
+const LATER_DISTANCE_MS = 1_000;
 const RETRY_MS = 1_000;
 
 export interface LogChunk {
@@ -50,7 +54,7 @@ export class LogUploader {
 		}
 		if (state.waitingBytes >= CHUNK_BYTES) await this.#flush(stream);
 		else if (state.timer === undefined && (kept.length > 0 || state.mustSayTruncated))
-			state.timer = setTimeout(() => void this.#flush(stream), FLUSH_MS);
+			state.timer = setTimeout(() => void this.#flush(stream), waitOf(state));
 	}
 
 	/** Streams of which not all was kept. */
@@ -67,6 +71,7 @@ export class LogUploader {
 		const state = this.#streams[stream];
 		clearTimeout(state.timer);
 		state.timer = undefined;
+		state.flushedMs = performance.now();
 		const bytes = Buffer.concat(state.waiting);
 		state.waiting = [];
 		state.waitingBytes = 0;
@@ -102,10 +107,16 @@ interface StreamState {
 	waiting: Buffer[];
 	waitingBytes: number;
 	nextSeq: number;
+	flushedMs: number;
 	isTruncated: boolean;
 	mustSayTruncated: boolean;
 	timer: NodeJS.Timeout | undefined;
 	turn: Promise<void>;
+}
+
+function waitOf({ flushedMs, nextSeq }: StreamState): number {
+	const distanceMs = nextSeq < EARLY_CHUNKS ? DISTANCE_MS : LATER_DISTANCE_MS;
+	return Math.max(TOGETHER_MS, flushedMs + distanceMs - performance.now());
 }
 
 function newStream(): StreamState {
@@ -113,6 +124,7 @@ function newStream(): StreamState {
 		waiting: [],
 		waitingBytes: 0,
 		nextSeq: 0,
+		flushedMs: Number.NEGATIVE_INFINITY,
 		isTruncated: false,
 		mustSayTruncated: false,
 		timer: undefined,
