@@ -167,6 +167,19 @@ export const { table, failure, fail } = defineFailures({
 		status: 500,
 		sentence: "Installing into {root}: {problem}. What was written is whole; mend that and install again.",
 	},
+	"cli.backup-in-the-way": {
+		audience: "operator",
+		retry: "never",
+		status: 409,
+		sentence:
+			"Backing up or restoring: {path} is there already, and nothing is overwritten. Name another place, or move it away.",
+	},
+	"cli.backup-missing": {
+		audience: "operator",
+		retry: "never",
+		status: 404,
+		sentence: "Restoring: {path} is no folder of `vouch server backup`: it holds no store.sqlite. Check the path.",
+	},
 	"cli.agent-enrolled": {
 		audience: "operator",
 		retry: "never",

@@ -27,6 +27,7 @@ import { policyCheckRow } from "./policy.row.ts";
 import { runRow } from "./run.row.ts";
 import { logsRow, runsRow, showRow } from "./runs.row.ts";
 import { serverRow } from "./server.row.ts";
+import { serverBackupRow, serverRestoreRow } from "./server-backup.row.ts";
 import { submitRow } from "./submit.row.ts";
 import { territoryRows } from "./territories.row.ts";
 import { tokenRows } from "./tokens.row.ts";
@@ -75,6 +76,8 @@ export const rows: readonly CommandRow[] = [
 	configRow,
 	upRow,
 	serverRow,
+	serverBackupRow,
+	serverRestoreRow,
 	agentRow,
 	agentEnrollRow,
 	agentDoctorRow,

@@ -45,7 +45,7 @@ export const serverRow: CommandRow = {
 	description:
 		"Runs a control plane until it is told to end. Prints its address and, on an empty store, a token for its owner, which is " +
 		"shown this once. Ctrl-C or SIGTERM ends it: territories are told to come again, requests under way are answered. Existing " +
-		"nodes of the conduits protocol can enroll, poll and report; Vouch's own agent is not there yet.",
+		"nodes of the conduits protocol can enroll, poll and report, as `vouch agent` does.",
 	operands: [],
 	flags: serverFlags,
 	examples: [

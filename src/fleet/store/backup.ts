@@ -1,8 +1,11 @@
-import { closeSync, copyFileSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { closeSync, copyFileSync, existsSync, fsyncSync, mkdtempSync, openSync, renameSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { copyRows } from "./copy-rows.ts";
 import { storeFailures } from "./failures.ts";
 import { MIGRATIONS } from "./migration.ts";
+import { openStore } from "./open.ts";
 
 /** What a backup holds. */
 export interface BackupContents {
@@ -13,13 +16,40 @@ export interface BackupContents {
 }
 
 /**
- * Copies an embedded store into a new file while the server goes on: one moment of it, whole. PostgreSQL has programs of its own
- * for that, which the refusal names. Throws VouchError `backup-not-ours`, `backup-exists`, `backup-unusable`.
+ * Copies a store into a new SQLite file while the server goes on: one moment of it, whole. A store on PostgreSQL becomes one too, so
+ * that a backup is the same whatever it was made of. Throws VouchError `backup-exists`, `backup-unusable`, `store-unusable`.
  */
-export function backupStore(url: string, path: string): BackupContents {
-	const source = embeddedPath(url, `pg_dump --format=custom --file=${path} URL`);
+export async function backupStore(url: string, path: string): Promise<BackupContents> {
 	const target = resolve(path);
 	if (existsSync(target)) throw storeFailures.fail("backup-exists", { path: target });
+	if (url.startsWith("sqlite:")) copyFileOf(embeddedPath(url), target);
+	else await copyRowsInto(target, url);
+	durable(target);
+	return examine(target);
+}
+
+/**
+ * Puts a backup in the place of a store that has nothing: it never overwrites one, and no server must run on it.
+ * Throws VouchError `backup-exists`, `backup-unusable`, `store-unusable`.
+ */
+export async function restoreStore(path: string, url: string): Promise<BackupContents> {
+	const contents = examine(resolve(path));
+	if (!url.startsWith("sqlite:")) {
+		await copyRowsFrom(resolve(path), url);
+		return contents;
+	}
+	const target = embeddedPath(url);
+	for (const file of [target, `${target}-wal`, `${target}-shm`])
+		if (existsSync(file)) throw storeFailures.fail("backup-exists", { path: file });
+	const unfinished = `${target}.restoring`;
+	copyFileSync(resolve(path), unfinished);
+	durable(unfinished);
+	renameSync(unfinished, target);
+	durable(dirname(target));
+	return { ...contents, path: target };
+}
+
+function copyFileOf(source: string, target: string): void {
 	if (!existsSync(source))
 		throw storeFailures.fail("backup-unusable", { path: source, problem: "there is no such store" });
 	const database = new DatabaseSync(source, { readOnly: true, timeout: 30_000 });
@@ -31,29 +61,40 @@ export function backupStore(url: string, path: string): BackupContents {
 	} finally {
 		database.close();
 	}
-	durable(target);
-	return examine(target);
 }
 
-/**
- * Puts a backup in the place of an embedded store that isn't there: it never overwrites one, and the server must not run.
- * Throws VouchError `backup-not-ours`, `backup-exists`, `backup-unusable`.
- */
-export function restoreStore(path: string, url: string): BackupContents {
-	const target = embeddedPath(url, `pg_restore --exit-on-error --single-transaction --dbname=URL ${path}`);
-	for (const file of [target, `${target}-wal`, `${target}-shm`])
-		if (existsSync(file)) throw storeFailures.fail("backup-exists", { path: file });
-	const contents = examine(resolve(path));
-	const unfinished = `${target}.restoring`;
-	copyFileSync(resolve(path), unfinished);
-	durable(unfinished);
-	renameSync(unfinished, target);
-	durable(dirname(target));
-	return { ...contents, path: target };
+async function copyRowsInto(target: string, url: string): Promise<void> {
+	const unfinished = `${target}.unfinished`;
+	rmSync(unfinished, { force: true });
+	const from = await openStore(url);
+	try {
+		const to = await openStore(`sqlite:${unfinished}`);
+		await copyRows(from, to).finally(() => to.close());
+		// The last to close takes the write-ahead log in; one file is left.
+		renameSync(unfinished, target);
+	} finally {
+		await from.close();
+		for (const left of ["", "-wal", "-shm"]) rmSync(`${unfinished}${left}`, { force: true });
+	}
 }
 
-function embeddedPath(url: string, instead: string): string {
-	if (!url.startsWith("sqlite:")) throw storeFailures.fail("backup-not-ours", { instead });
+async function copyRowsFrom(path: string, url: string): Promise<void> {
+	const to = await openStore(url);
+	const scratch = mkdtempSync(join(tmpdir(), "vouch-restore-"));
+	try {
+		const known = await to.read(({ db }) => db.selectFrom("accounts").select("id").limit(1).executeTakeFirst());
+		if (known !== undefined) throw storeFailures.fail("backup-exists", { path: "The store" });
+		// Brought to this version first, which is nothing to do to somebody's backup.
+		copyFileSync(path, join(scratch, "store"));
+		const from = await openStore(`sqlite:${join(scratch, "store")}`);
+		await copyRows(from, to).finally(() => from.close());
+	} finally {
+		await to.close();
+		rmSync(scratch, { recursive: true, force: true });
+	}
+}
+
+function embeddedPath(url: string): string {
 	return resolve(url.slice("sqlite:".length));
 }
 

@@ -8,12 +8,6 @@ export const storeFailures = defineFailures({
 		sentence:
 			"The store {store} could not be opened: {problem}. Check the address, and that this user may write there.",
 	},
-	"backup-not-ours": {
-		audience: "operator",
-		retry: "never",
-		status: 422,
-		sentence: "PostgreSQL is backed up and restored by its own programs. Run: {instead}",
-	},
 	"backup-exists": {
 		audience: "operator",
 		retry: "never",

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import { type Databases, onBothDatabases } from "../../../test/fleet/databases.ts";
 import { backupStore, restoreStore } from "./backup.ts";
+import { TABLES } from "./copy-rows.ts";
 import { MIGRATIONS } from "./migration.ts";
 import { openStore } from "./open.ts";
 import { addDirective } from "./queue.ts";
@@ -197,15 +198,6 @@ function neighbourTests(stores: SampleStores): void {
 function backupTests(databases: Databases, stores: SampleStores): void {
 	const scratch = () => mkdtempSync(join(tmpdir(), "vouch-test-backup-"));
 
-	if (databases.kind === "postgres") {
-		test("backing up is PostgreSQL's own business, and the refusal says how", async () => {
-			const { url } = await stores.setting();
-			assert.throws(() => backupStore(url, join(tmpdir(), "never-written")), /pg_dump --format=custom/);
-			assert.throws(() => restoreStore(join(tmpdir(), "never-read"), url), /pg_restore --exit-on-error/);
-		});
-		return;
-	}
-
 	test("a backup taken while the store is written to is one moment of it, and restores whole", async (t) => {
 		const { url, store, owner } = await stores.setting();
 		const home = scratch();
@@ -217,26 +209,41 @@ function backupTests(databases: Databases, stores: SampleStores): void {
 			});
 		await add();
 		const writing = Promise.all(Array.from({ length: 20 }, add));
-		const contents = backupStore(url, join(home, "backup.db"));
+		const contents = await backupStore(url, join(home, "backup.db"));
 		await writing;
 		assert.equal(contents.directives % 3, 0);
-		assert.throws(() => backupStore(url, join(home, "backup.db")), /nothing is overwritten/);
+		await assert.rejects(backupStore(url, join(home, "backup.db")), /nothing is overwritten/);
 
-		const restored = `sqlite:${join(home, "store.db")}`;
-		assert.equal(restoreStore(join(home, "backup.db"), restored).directives, contents.directives);
-		assert.throws(() => restoreStore(join(home, "backup.db"), restored), /nothing is overwritten/);
+		const restored = databases.kind === "postgres" ? databases.fresh() : `sqlite:${join(home, "store.db")}`;
+		assert.equal((await restoreStore(join(home, "backup.db"), restored)).directives, contents.directives);
+		await assert.rejects(restoreStore(join(home, "backup.db"), restored), /nothing is overwritten/);
 		const again = await openStore(restored);
 		t.after(() => again.close());
 		assert.equal(await countOf(again, "directives"), contents.directives);
 		await again.read((session) => assertReadyRows(session));
+		assert.deepEqual(await rowsOf(again, "users"), await rowsOf(store, "users"));
 	});
+
+	test("every table is copied", async () => {
+		const { store } = await stores.setting();
+		const { rows } = await store.read(({ db }) =>
+			(databases.kind === "postgres"
+				? sql<{ name: string }>`select table_name as name from information_schema.tables where table_schema = 'public'`
+				: sql<{ name: string }>`select name from sqlite_master where type = 'table'`
+			).execute(db),
+		);
+		const names = rows.map(({ name }) => name).filter((name) => name !== "schema_versions");
+		assert.deepEqual([...TABLES].sort(), names.sort());
+	});
+
+	if (databases.kind === "postgres") return;
 
 	test("a damaged, foreign or newer backup is refused, and nothing is put in its place", async (t) => {
 		const { url, store } = await stores.setting();
 		const home = scratch();
 		t.after(() => rmSync(home, { recursive: true, force: true }));
 		const good = join(home, "good.db");
-		backupStore(url, good);
+		await backupStore(url, good);
 		const damaged = join(home, "damaged.db");
 		const bytes = readFileSync(good);
 		bytes.fill(0xa5, 4096, 12_288);
@@ -246,10 +253,14 @@ function backupTests(databases: Databases, stores: SampleStores): void {
 			db.insertInto("schema_versions").values({ version: 999, name: "newer", applied_at: 1 }).execute(),
 		);
 		// A newer store is backed up by the newer program.
-		assert.throws(() => backupStore(url, join(home, "newer.db")), /version 999/);
+		await assert.rejects(backupStore(url, join(home, "newer.db")), /version 999/);
 		const target = join(home, "store.db");
 		for (const name of ["damaged.db", "text.db", "newer.db", "none.db"])
-			assert.throws(() => restoreStore(join(home, name), `sqlite:${target}`), /can't be used as a store/, name);
+			await assert.rejects(restoreStore(join(home, name), `sqlite:${target}`), /can't be used as a store/, name);
 		assert.equal(existsSync(target), false);
 	});
+}
+
+function rowsOf(store: Store, table: "users") {
+	return store.read(({ db }) => db.selectFrom(table).selectAll().orderBy("id").execute());
 }
