@@ -275,7 +275,7 @@ test("idle connections are cut, and so are those past the total time", async (co
 		await until(socket, "\r\n\r\n");
 		const started = performance.now();
 		await readAll(socket, 3000);
-		assert.ok(performance.now() - started < 800);
+		assert.ok(performance.now() - started < 2500);
 	}
 });
 

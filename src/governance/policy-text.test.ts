@@ -186,5 +186,5 @@ test("nesting, aliases and size are bounded", () => {
 	const bomb = `a: &a [1,1,1,1,1,1,1,1]\n${[..."bcdefghij"].map((name, index) => `${name}: &${name} [${`*${"abcdefghij"[index]},`.repeat(9)}1]`).join("\n")}\n`;
 	const started = performance.now();
 	assert.equal(readPolicy(bomb, SOURCE).kind, "invalid");
-	assert.ok(performance.now() - started < 1000);
+	assert.ok(performance.now() - started < 5000);
 });
