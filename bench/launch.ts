@@ -100,7 +100,7 @@ interface BwrapPlanRecord {
 
 /**
  * bwrap alone with the namespaces and mounts of the run that a receipt tells of, and an empty network namespace. Without
- * its system call filter, whose bytes no receipt holds.
+ * its system call filter, whose bytes no receipt holds, and without waiting for the network.
  */
 export function rawBwrap(receiptFile: string, directory: string): () => Promise<number> {
 	const receipt: { envelope: { payload: string } } = JSON.parse(readFileSync(receiptFile, "utf8"));
@@ -110,8 +110,8 @@ export function rawBwrap(receiptFile: string, directory: string): () => Promise<
 	const { supervision, bwrap } = statement.predicate.launchPlan;
 	// A program that the user owns is started from a sealed copy; raw, it is started as it is.
 	const program = bwrap.descriptors.program?.path ?? supervision.argv[0];
-	const filter = bwrap.arguments.indexOf("--seccomp");
-	const planned = bwrap.arguments.filter((_, index) => filter === -1 || (index !== filter && index !== filter + 1));
+	const isOurs = (word: string | undefined): boolean => word === "--seccomp" || word === "--block-fd";
+	const planned = bwrap.arguments.filter((word, index) => !isOurs(word) && !isOurs(bwrap.arguments[index - 1]));
 	const files = bwrap.descriptors.files.map(({ fd, text }) => {
 		const path = join(directory, `descriptor-${fd}`);
 		writeFileSync(path, text);
