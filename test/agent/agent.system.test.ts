@@ -75,12 +75,12 @@ describe("a control plane and a node, each a process, with client certificates",
 		await until("it runs", () => processesWith(mark).length > 0, 20_000);
 		node.process.kill("SIGKILL");
 		await node.ended;
-		await until("all of it is gone", () => processesWith(mark).length === 0);
+		await until("all of it is gone", () => processesWith(mark).length === 0, 20_000);
 		await startNode();
 		const lost = await seen(fleet, once);
 		assert.equal(lost.directive.state, "failed");
 		assert.equal(lost.directive.attempts, 1);
-		await until("private folders are gone", () => door.liveFolders().length === 0);
+		await until("private folders are gone", () => door.liveFolders().length === 0, 20_000);
 		const { stdout } = await seen(fleet, await submitted(fleet, facility, { command: "echo free again" }));
 		assert.equal(stdout, "free again\n");
 	});
