@@ -27,6 +27,8 @@ export interface Trial {
 	readonly machine?: PlanRequest["machine"];
 	/** Instead of the tests' own, where templates and pools are found. */
 	readonly cacheDirectory?: string;
+	/** What a driver that starts held waits for. */
+	readonly go?: Promise<unknown>;
 	/** Called once it runs; the trial goes on when it returns. */
 	readonly during?: (run: Run, plan: LaunchPlan, runDirectory: string) => Promise<void>;
 }
@@ -70,7 +72,8 @@ export async function tryOut(driver: Driver, trial: Trial): Promise<TrialResult>
 		const request = { ...requestOf({ ...trial, root }, runId, runDirectory), ...keepSecrets(trial, runDirectory) };
 		const planned = driver.plan(request, await driver.probe(host, contextOf(trial)));
 		if (planned.kind === "unmet") throw new Error(planned.reasons.map(({ sentence }) => sentence).join(" "));
-		const run = await driver.start(planned.plan, { environment: trial.environment ?? {} }, host);
+		const go = trial.go === undefined ? {} : { go: trial.go };
+		const run = await driver.start(planned.plan, { environment: trial.environment ?? {}, ...go }, host);
 		const deadline = setTimeout(() => run.kill(), DEADLINE_MS);
 		const read = () => Promise.all([bytesOf(run.stdout), text(run.stderr)]);
 		const early = trial.output === "unread" ? undefined : read();

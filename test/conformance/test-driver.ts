@@ -110,6 +110,21 @@ export function testDriver(driver: Driver): void {
 			assert.ok(!JSON.stringify(plan).includes("hunter2"));
 		});
 
+		test("what starts held runs nothing until it may, and never when it may not", {
+			skip: driver.starts !== "held" && "it starts afterwards",
+		}, async () => {
+			const mark = join(workspace, "has-run");
+			const seen: boolean[] = [];
+			const go = delay(300).then(() => seen.push(existsSync(mark)));
+			await shell("echo > has-run", { go });
+			assert.deepEqual([...seen, existsSync(mark)], [false, true]);
+			rmSync(mark);
+			const never = Promise.reject(new Error("not today"));
+			never.catch(() => {});
+			await assert.rejects(shell("echo > has-run", { go: never }), /not today/);
+			assert.equal(existsSync(mark), false);
+		});
+
 		test("the working directory", async () => {
 			mkdirSync(join(workspace, "sub"), { recursive: true });
 			assert.equal((await shell("pwd", { workingDirectory: "/workspace/sub" })).stdout.toString(), "/workspace/sub\n");

@@ -37,6 +37,7 @@ export const qemuDriver: Driver<"qemu", QemuFacts> = {
 	doesNotProtectAgainst: "a hole in QEMU and in the walls around it, or in this machine's processor",
 	roots: ["image"],
 	secretFiles: "shown",
+	starts: "held",
 	probe: async (host, context) => (await import("./probe.ts")).probeQemu(host, context),
 	explain: explainQemu,
 	plan: planQemu,

@@ -16,9 +16,19 @@ import type { QemuPlan } from "./plan.ts";
 import { takeMachine } from "./pooled-machine.ts";
 import type { PoolPlace } from "./pools.ts";
 
-/** Exactly the plan: makes the disks, starts or takes the machine, greets its guest, and tells it what to run. */
+/**
+ * Exactly the plan: makes the disks, starts or takes the machine, and once it may go greets its guest and tells it what to run.
+ */
 export async function startQemu(plan: QemuPlan, secrets: LaunchSecrets, host: Host): Promise<Run> {
+	const go = Promise.resolve(secrets.go);
+	go.catch(() => {}); // seen below
 	const met = plan.pool === null ? await startOwn(plan, host) : await takePooled(plan, plan.pool, host);
+	await go.catch(async (error) => {
+		met.booted.supervised.kill();
+		await met.booted.supervised.ended;
+		await rm(met.folder, { recursive: true, force: true });
+		throw error;
+	});
 	const run = new GuestRun({ ...plan, folder: met.folder }, met.booted, met.work);
 	if (met.channel !== null) {
 		await run.begin(
