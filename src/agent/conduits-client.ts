@@ -18,6 +18,8 @@ const LOST: ReadonlySet<number> = new Set([401, 403, 404, 409]);
 
 export interface Polled {
 	readonly leases: readonly Lease[];
+	/** How many more were given that are none of the protocol's: theirs must run out. */
+	readonly unreadable: number;
 	readonly retryAfterSeconds: number;
 	/** How long a lease lasts from when it was given or renewed. */
 	readonly leaseMs: number;
@@ -52,12 +54,13 @@ export class ConduitsClient {
 		const outer = pollResponseSchema.omit({ directives: true }).safeParse(reply.body);
 		const directives = (reply.body as { directives?: unknown }).directives;
 		const leases = (Array.isArray(directives) ? directives : []).flatMap((one) => {
-			const lease = leaseSchema.safeParse(one);
+			const lease = leaseSchema.safeParse(withNetMode(one));
 			return lease.success ? [lease.data] : [];
 		});
-		if (!outer.success) return { leases, retryAfterSeconds: 0, leaseMs: DEFAULT_LEASE_MS };
+		const unreadable = (Array.isArray(directives) ? directives.length : 0) - leases.length;
+		if (!outer.success) return { leases, unreadable, retryAfterSeconds: 0, leaseMs: DEFAULT_LEASE_MS };
 		const { retry_after_seconds: retryAfterSeconds, lease_ttl_seconds } = outer.data;
-		return { leases, retryAfterSeconds, leaseMs: lease_ttl_seconds * 1000 };
+		return { leases, unreadable, retryAfterSeconds, leaseMs: lease_ttl_seconds * 1000 };
 	}
 
 	/** Seconds until the next one, when the control plane says so, and what it says of versions. */
@@ -96,6 +99,18 @@ export class ConduitsClient {
 		return reply.body as Renewal;
 	}
 }
+
+/** An existing control plane says `"net": {}` where no policy says anything: nothing may be reached (conduits section 5.1). */
+function withNetMode(lease: unknown): unknown {
+	const read = emptyNetSchema.safeParse(lease);
+	if (!read.success) return lease;
+	const { spec } = read.data;
+	return { ...read.data, spec: { ...spec, capabilities: { ...spec.capabilities, net: { mode: "none" } } } };
+}
+
+const emptyNetSchema = z.looseObject({
+	spec: z.looseObject({ capabilities: z.looseObject({ net: z.strictObject({}) }) }),
+});
 
 function mustBeGood(what: string, { status, body }: Reply): void {
 	if (status >= 200 && status < 300 && typeof body === "object" && body !== null) return;

@@ -106,8 +106,13 @@ export class Node {
 		const { client, engine, noted, log, settings, nowMs } = this.#parts;
 		try {
 			const askedMs = nowMs();
-			const { leases, retryAfterSeconds, leaseMs } = await client.poll(engine.profiles, free, this.#drain.signal);
+			const { leases, unreadable, retryAfterSeconds, leaseMs } = await client.poll(
+				engine.profiles,
+				free,
+				this.#drain.signal,
+			);
 			this.#breaker.succeeded();
+			if (unreadable > 0) log.warn({ leases: unreadable }, "leases that can't be read are left to run out");
 			noted({ kind: "poll", result: leases.length > 0 ? "ok" : "empty" });
 			for (const lease of leases) {
 				const parts = { ...this.#parts, shutdown: this.#shutdown.signal };

@@ -56,11 +56,12 @@ class ExistingControlPlane {
 			shell: "/bin/sh",
 			cwd: "/workspace",
 		};
+		// As the reference says it when no policy does: `net` without a mode.
 		const capabilities = { fs: { read: ["workspace:**"] }, net: {}, secrets: {}, sandbox_profile_rules: {} };
 		const rest = {
 			timeout_seconds: 60,
 			limits: {},
-			capabilities: { ...capabilities, net: { mode: "none" } },
+			capabilities,
 			artifacts: {},
 		};
 		this.#leases.push({ directive_id: id, directive_token: `token of ${id}`, spec: { ...spec, ...rest, ...more } });
