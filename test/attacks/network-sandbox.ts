@@ -53,7 +53,7 @@ export const IMPATIENT: Partial<GateLimits> = {
 	idleMs: 4_000,
 };
 
-const DEADLINE_MS = 60_000;
+const DEADLINE_MS = 240_000;
 
 export async function tryGated(driver: Driver, trial: GatedTrial): Promise<GatedResult> {
 	const compiled = compileRules(trial.rules);

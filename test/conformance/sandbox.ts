@@ -59,7 +59,7 @@ export function removeTrialFolder(path: string): void {
 }
 
 /** Nothing may hang: a run that takes longer is killed, and its test fails by what it did not do. */
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 120_000;
 
 /** One run under one driver, with a gate that refuses by closing, in a folder that is gone afterwards. */
 export async function tryOut(driver: Driver, trial: Trial): Promise<TrialResult> {

@@ -40,7 +40,7 @@ export class Machine implements AsyncDisposable {
 		return this.#said();
 	}
 
-	async ends(timeoutMs = 20_000): Promise<boolean> {
+	async ends(timeoutMs = 120_000): Promise<boolean> {
 		return Promise.race([this.exited.then(() => true), sleep(timeoutMs, false, { ref: false })]);
 	}
 
@@ -118,7 +118,7 @@ export interface Finished {
 }
 
 /** Greets, sets up, closes standard input and waits for the end. */
-export async function finish(machine: Machine, run: Run, timeoutMs = 60_000): Promise<Finished> {
+export async function finish(machine: Machine, run: Run, timeoutMs = 180_000): Promise<Finished> {
 	const { peer } = machine;
 	await peer.greet(timeoutMs);
 	await peer.sendData(STREAM.setup, setup(run));

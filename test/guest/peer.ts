@@ -138,7 +138,7 @@ export class Peer {
 		return this.find(type) ?? { type, stream: 0, payload: Buffer.alloc(0) };
 	}
 
-	async until(holds: () => boolean, what: string, timeoutMs = 30_000): Promise<void> {
+	async until(holds: () => boolean, what: string, timeoutMs = 120_000): Promise<void> {
 		const end = performance.now() + timeoutMs;
 		while (!holds()) {
 			const leftMs = end - performance.now();

@@ -13,7 +13,7 @@ const REASON = { verity: 1, setup: 2, protocol: 3 } as const;
 
 /** FAILED with this reason and these words, the same on the console, and the end of the machine. */
 async function refuses(machine: Machine, reason: keyof typeof REASON, words: RegExp): Promise<void> {
-	const { payload } = await machine.peer.frame(TYPE.failed, 30_000);
+	const { payload } = await machine.peer.frame(TYPE.failed);
 	assert.equal(payload.readUInt32LE(0), REASON[reason], payload.toString("latin1", 4));
 	assert.match(payload.toString("latin1", 4), words);
 	assert.ok(await machine.ends(), "the machine runs on");
@@ -170,14 +170,14 @@ describe("a guest of another architecture", { skip: missingFor("riscv64") ?? fal
 			peer.send(TYPE.credit, id, word(1 << 18));
 			peer.send(TYPE.end, id);
 		};
-		const { exit, output } = await finish(machine, { arguments: ["actor", "talk", "1.2.3.4", "80"] }, 90_000);
+		const { exit, output } = await finish(machine, { arguments: ["actor", "talk", "1.2.3.4", "80"] });
 		assert.deepEqual([exit.how, exit.code, output], ["exited", 0, ""]);
 		assert.equal(peer.find(TYPE.open)?.payload.subarray(24, 28).join("."), "1.2.3.4");
 	});
 
 	test("and its workloads reach nothing of the machine either", async () => {
 		await using machine = await Machine.start(guestImage("riscv64"), { memoryMiB: 512 });
-		const { output } = await finish(machine, { arguments: ["actor", "attack"] }, 90_000);
+		const { output } = await finish(machine, { arguments: ["actor", "attack"] });
 		const done = output.split("\n").filter((line) => line.endsWith(" done"));
 		assert.ok(
 			done.every((line) => line === "/proc/kcore done"),

@@ -257,7 +257,7 @@ for (const [what, reason, act] of FAILURES) {
 		const ending = await guest.session.ended;
 		assert.equal(ending.kind === "failed" && ending.reason, reason, JSON.stringify(ending));
 		assert.ok(!/[^\x20-\x7e]/.test(ending.kind === "failed" ? ending.message : ""));
-		assert.ok(performance.now() - began < 3000);
+		assert.ok(performance.now() - began < 20_000);
 		assert.equal(guest.session.stdin.destroyed, true);
 		guest.session.stdout.resume();
 		await new Promise((resolve) => guest.session.stdout.once("end", resolve));

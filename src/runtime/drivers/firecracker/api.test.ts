@@ -94,7 +94,7 @@ for (const [what, how, expected] of MISBEHAVIOURS) {
 			else assert.match(error.message, expected);
 			return true;
 		});
-		assert.ok(performance.now() - startedMs < 2000);
+		assert.ok(performance.now() - startedMs < 20_000);
 		assert.equal(peer.requests.length, 3, "nothing is asked after that");
 	});
 }
