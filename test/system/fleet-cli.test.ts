@@ -27,7 +27,7 @@ async function good(...args: string[]): Promise<string> {
 }
 
 async function facility(name: string): Promise<string> {
-	return (await fleet.door.json<{ id: string }>("facility", "create", "--name", name)).id;
+	return (await fleet.owner.facilities.create({ body: { name } })).id;
 }
 
 test("a login is kept where only its owner can read it, and a token that others can read is refused", async () => {
@@ -55,7 +55,8 @@ test("submit needs no facility where there is one, and says the whole command wh
 	const none = await vouch("submit", "--", "true");
 	assert.equal(none.code, 125);
 	assert.match(none.stderr, /vouch facility create --empty --name app.*\[cli\.no-facility\]/);
-	await facility("only");
+	const made = await good("facility", "create", "--empty", "--name", "only");
+	assert.match(made, /kind +empty\nname +only\n/);
 	const done = node.next({});
 	const { code, stderr } = await vouch("submit", "--", "true");
 	assert.equal(code, 0, stderr);
