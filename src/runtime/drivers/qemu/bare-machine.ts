@@ -2,7 +2,7 @@ import { chmod, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { newId, type RunId } from "../../../core/index.ts";
 import type { Host, SupervisionSpec } from "../../../host/index.ts";
-import { openScratch } from "../../../image/index.ts";
+import { openScratch, sweepScratch } from "../../../image/index.ts";
 import type { ImageRoot } from "../../driver.ts";
 import { type Booted, startMachine } from "./boot.ts";
 import { type Confinement, confinedArguments } from "./confinement.ts";
@@ -38,7 +38,10 @@ export async function withBareMachine<Result>(
 	const { confinement, emulators } = request.facts;
 	const emulator = emulators[request.machine.platform];
 	if (confinement === null || emulator === undefined) throw new TypeError("there is no QEMU for this image");
-	const scratch = openScratch(join(request.cacheDirectory, "machines"));
+	const machines = join(request.cacheDirectory, "machines");
+	// What a killed one left.
+	await sweepScratch(machines);
+	const scratch = openScratch(machines);
 	let booted: Booted | undefined;
 	try {
 		const sockets = join(scratch.directory, "sockets");

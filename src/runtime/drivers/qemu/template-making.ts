@@ -7,7 +7,7 @@ import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Digest } from "../../../core/index.ts";
-import { openScratch } from "../../../image/index.ts";
+import { openScratch, sweepScratch } from "../../../image/index.ts";
 import { failures } from "../../failures.ts";
 import { type BareMachine, type BareRequest, withBareMachine } from "./bare-machine.ts";
 import { openMeetingPlace } from "./boot.ts";
@@ -38,6 +38,7 @@ export async function makeTemplate(
 	const { cacheDirectory, image, machine, emulator, facts } = request;
 	const key = templateKey(tiesOf(machine, image.digest, emulator, facts));
 	await mkdir(templatesFolder(cacheDirectory), { recursive: true, mode: 0o700 });
+	await sweepScratch(templatesFolder(cacheDirectory));
 	const scratch = openScratch(templatesFolder(cacheDirectory));
 	try {
 		const saved = await withBareMachine({ ...request, channel: "waiting", controlGroups: [] }, (bare) =>
