@@ -33,7 +33,7 @@ export interface DockerfileOptions {
 }
 
 export interface BuiltImage {
-	readonly kind: "oci-layout" | "oci-archive";
+	readonly kind: "oci-layout" | "docker-archive";
 	readonly path: string;
 }
 

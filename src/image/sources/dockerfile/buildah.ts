@@ -1,10 +1,10 @@
-import { mkdtemp, rm, symlink } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Host } from "../../../host/index.ts";
 import { fail } from "../../failures.ts";
 import { architectureOf } from "../../guest.ts";
 import type { BuiltImage, DockerfileBuild, DockerfileOptions } from "./build.ts";
-import { type ImageContext, narrowLayout, writeSettings } from "./contexts.ts";
+import { type ImageContext, imageAddress, writeSettings } from "./contexts.ts";
 import { runBuilder } from "./programs.ts";
 
 /** buildah with a home, configuration and storage of its own below the work folder, all of which go when the build ends. */
@@ -91,17 +91,7 @@ class Buildah {
 	/** Name of the context's image in the storage. */
 	async #pull(context: ImageContext, index: number): Promise<string> {
 		const { platform } = this.#build;
-		// The storage calls an image by its path, which then may have no upper case: buildah stands in its home.
-		const relative = `context-${index}`;
-		const place = join(this.#place.home, relative);
-		let from: string;
-		if (context.kind === "oci-layout") {
-			await narrowLayout(context, place);
-			from = `oci:${relative}`;
-		} else {
-			await symlink(context.path, place);
-			from = `${context.kind}:${relative}${context.tag === null ? "" : `:${context.tag}`}`;
-		}
+		const from = await imageAddress(context, this.#place.home, `context-${index}`);
 		const words = ["--quiet", "--os", "linux", "--arch", architectureOf(platform), from];
 		const [id = ""] = (await this.#run("pull", words)).slice(-1);
 		const name = contextImage(index);

@@ -23,7 +23,7 @@ type LayoutContext = Extract<NamedContext, { readonly kind: "oci-layout" }>;
  * A layout of the one image that is meant, in a folder whose path has no `:`, which the transports take for a tag's. Its
  * contents stay where they are; builders check them against the manifest, and the manifest is checked here.
  */
-export async function narrowLayout({ path, manifestDigest: digest }: LayoutContext, folder: string): Promise<void> {
+async function narrowLayout({ path, manifestDigest: digest }: LayoutContext, folder: string): Promise<void> {
 	await mkdir(folder, { recursive: true });
 	await symlink(join(path, "blobs"), join(folder, "blobs"));
 	const bytes = await readFile(join(path, "blobs/sha256", hexOfDigest(digest)));
@@ -32,6 +32,20 @@ export async function narrowLayout({ path, manifestDigest: digest }: LayoutConte
 		readonly mediaType?: string;
 	};
 	await writeIndex(folder, { mediaType, digest, size: bytes.length });
+}
+
+/**
+ * How programs of the containers family call an image: `oci:context-0`, relative to the folder, so that whatever stands in the
+ * path (an upper-case letter, a `:`) is not taken for a part of a name or a tag.
+ */
+export async function imageAddress(context: ImageContext, folder: string, name: string): Promise<string> {
+	const place = join(folder, name);
+	if (context.kind === "oci-layout") {
+		await narrowLayout(context, place);
+		return `oci:${name}`;
+	}
+	await symlink(context.path, place);
+	return `${context.kind}:${name}${context.tag === null ? "" : `:${context.tag}`}`;
 }
 
 /** Configuration of a builder's own, so that the machine's is not read. */

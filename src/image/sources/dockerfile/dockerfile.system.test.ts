@@ -88,9 +88,13 @@ async function build(request: DockerfileBuild, signal?: AbortSignal): Promise<st
 	return path;
 }
 
-async function fileOf(layout: string, path: readonly string[]): Promise<string | undefined> {
+async function fileOf(
+	image: string,
+	path: readonly string[],
+	kind: "oci-layout" | "docker-archive" = "oci-layout",
+): Promise<string | undefined> {
 	await using read = await readSource(
-		{ kind: "oci-layout", path: layout, tag: null },
+		{ kind, path: image, tag: null },
 		{ platform, scratchDirectory: directory, host },
 	);
 	let node: ReturnType<typeof read.tree.root.children.get> = read.tree.root;
@@ -210,6 +214,22 @@ test("RUN reaches no server or socket, of this machine or beyond, unless the rec
 		server.close();
 		abstract.close();
 	}
+});
+
+test("Docker's BuildKit builds it too, and nothing of it stays in the engine", async (t) => {
+	if (await lacks(t)) return;
+	const docker = await host.findProgram("docker");
+	const ask = async (...words: readonly string[]) => (docker === undefined ? undefined : host.run([docker, ...words]));
+	if ((await ask("buildx", "version"))?.exitCode !== 0 || (await ask("info"))?.exitCode !== 0) {
+		return t.skip("no Docker engine with buildx answers");
+	}
+	const request = await prepared(DOCKERFILE, { arguments: { WORD: "given" } });
+	const { kind, path } = await buildDockerfile(request, "docker", { host, onLine: () => {} });
+	assert.equal(kind, "docker-archive");
+	assert.equal(await fileOf(path, ["said"], "docker-archive"), "hello\n");
+	assert.equal(await fileOf(path, ["word"], "docker-archive"), "given\n");
+	assert.equal((await fileOf(path, ["lines"], "docker-archive"))?.trim(), "3");
+	assert.doesNotMatch((await ask("images"))?.stdout ?? "", /vouch-build/);
 });
 
 test("RUN has harmless devices alone, and makes none", async (t) => {
