@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SupervisionSpec } from "./host.ts";
@@ -62,5 +66,16 @@ it("a supervisor that was started early serves the first run; the next starts it
 	for (const word of ["one", "two"]) {
 		const { stdout } = await run(specOf(["/bin/echo", word]), undefined, host);
 		assert.equal(stdout, `${word}\n`);
+	}
+});
+
+it("a process that ends or is killed right after it started one leaves neither it nor where they were to meet", async () => {
+	for (const end of ["process.exit()", "process.kill(process.pid, 'SIGKILL')", "setTimeout(process.abort, 100)"]) {
+		const folder = await mkdtemp(join(tmpdir(), "vouch-early-"));
+		const host = join(import.meta.dirname, "real-host.ts");
+		const script = `const { realHost } = await import(${JSON.stringify(host)}); realHost().expectRun(); ${end};`;
+		spawnSync(process.execPath, ["--input-type=module", "-e", script], { env: { XDG_RUNTIME_DIR: folder } });
+		assert.ok(await eventually(async () => (await readdir(folder)).length === 0), end);
+		await rm(folder, { recursive: true });
 	}
 });

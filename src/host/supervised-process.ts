@@ -102,13 +102,19 @@ function openMeeting(gateSocket: string | undefined): Meeting {
 	const path = join(folder, `run-${randomBytes(6).toString("hex")}`);
 	// It listens when this returns, and says so later.
 	const server = createServer().listen(path);
+	const clearAway = (): void => {
+		for (const suffix of ["", ".0", ".1", ".2"]) rmSync(path + suffix, { force: true });
+		if (!usable) rmSync(folder, { recursive: true, force: true });
+	};
+	// A run that is refused ends this process while its supervisor is still on the way. If it is killed, the supervisor does it.
+	process.once("exit", clearAway);
 	return {
 		path,
 		server,
 		[Symbol.dispose]() {
+			process.off("exit", clearAway);
 			server.close();
-			for (const suffix of ["", ".0", ".1", ".2"]) rmSync(path + suffix, { force: true });
-			if (!usable) rmSync(folder, { recursive: true, force: true });
+			clearAway();
 		},
 	};
 }

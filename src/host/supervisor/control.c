@@ -15,6 +15,7 @@ enum { OUTPUT_LIMIT = 8 << 20 };
 
 struct input control_input;
 static struct input output;
+static const char *meeting;
 static int fd = -1;
 static bool gone;
 
@@ -33,11 +34,26 @@ void control_connect(const char *path)
 		exit(64);
 	}
 	strcpy(address.sun_path, path);
+	meeting = path;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
 		fprintf(stderr, "vouch-supervisor: %s: %m\n", path);
+		control_clear_away();
 		exit(69);
 	}
+}
+
+void control_clear_away(void)
+{
+	char path[200];
+	const char *suffixes[] = { "", ".0", ".1", ".2" };
+	for (size_t i = 0; i < COUNT(suffixes); i++)
+		if (snprintf(path, sizeof path, "%.150s%s", meeting, suffixes[i]) > 0) unlink(path);
+	/* A folder made for the meeting alone is empty now; any other has more in it, or another name. */
+	snprintf(path, sizeof path, "%.150s", meeting);
+	*strrchr(path, '/') = 0;
+	char *name = strrchr(path, '/');
+	if (name != NULL && strncmp(name, "/vouch-", 7) == 0) rmdir(path);
 }
 
 int control_fd(void)

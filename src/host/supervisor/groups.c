@@ -113,7 +113,9 @@ void groups_hurry(void)
 		if (group == NULL || (!of_pids && group != controllers + 1)) continue;
 		line[strcspn(line, "\n")] = 0;
 		snprintf(path, sizeof path, "/sys/fs/cgroup%s%s", of_pids ? "/pids" : "", group + 1);
-		if (fork() == 0) {
+		pid_t pid = fork();
+		processes_not_of_run(pid);
+		if (pid == 0) {
 			write_file(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), "cgroup.procs", "0");
 			_exit(0);
 		}

@@ -25,7 +25,7 @@ struct process {
 static struct process *found;
 static size_t found_count, found_size;
 
-static pid_t program = -1;
+static pid_t program = -1, not_of_run = -1;
 static int program_status = SIGKILL; /* what it counts as having ended with when it never could be collected */
 static bool program_ended;
 static int pending_signal;
@@ -59,6 +59,11 @@ void processes_open(void)
 void processes_started(pid_t pid)
 {
 	program = pid;
+}
+
+void processes_not_of_run(pid_t pid)
+{
+	not_of_run = pid;
 }
 
 pid_t processes_program(void)
@@ -126,6 +131,7 @@ bool processes_reap(void)
 {
 	int status;
 	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+		if (pid == not_of_run) not_of_run = -1;
 		if (pid != program) continue;
 		program_ended = true;
 		program_status = status;
@@ -169,7 +175,7 @@ static bool signal_descendants(int number)
 	bool any = false;
 	find_descendants();
 	for (size_t i = 0; i < found_count; i++) {
-		if (found[i].pid == program || is_namespace_init(found[i].pid)) continue;
+		if (found[i].pid == program || found[i].pid == not_of_run || is_namespace_init(found[i].pid)) continue;
 		any = send_signal(&found[i], number) || any;
 	}
 	return any;

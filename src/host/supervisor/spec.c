@@ -270,7 +270,7 @@ void spec_read(void)
 	size_t start = 0;
 	bool ended = false;
 	/* The first of them comes when the run is decided, which a person may be asked about. */
-	control_fill(-1);
+	if (!control_fill(-1)) control_clear_away();
 	int64_t deadline = now_ms() + WAIT_MS;
 	while (!ended) {
 		int taken = start < control_input.used ? take_record(&start, &ended) : 0;

@@ -75,6 +75,8 @@ void control_connect(const char *path);
 /* Reads what is there, waiting up to `wait_ms`, -1 for ever; false at the end of the stream, on a time-out and past INPUT_LIMIT. */
 bool control_fill(int wait_ms);
 void control_consume(size_t count);
+/* Removes what Vouch and this process met by, which Vouch does unless it died. */
+void control_clear_away(void);
 bool control_gone(void);
 int control_fd(void);
 __attribute__((format(printf, 1, 2))) void control_send(const char *format, ...);
@@ -112,6 +114,8 @@ void groups_remove(void);
 /* ---- processes.c */
 void processes_open(void);
 void processes_started(pid_t program);
+/* A child of ours that no signal for the run is for. */
+void processes_not_of_run(pid_t pid);
 /* Collects ended children; true once the program has ended. */
 bool processes_reap(void);
 int processes_program_status(void);
