@@ -5,6 +5,7 @@ import { formatPublicKey } from "../../evidence/index.ts";
 import { openKeyStore } from "../../journal/index.ts";
 import { fail } from "../failures.ts";
 import { privateDirectory } from "../node-keys.ts";
+import { agentSettings } from "../settings/agent-settings.ts";
 
 /** What a node is started with, by the keys of `agent-settings.ts`. */
 export function settingsFile(directory: string): string {
@@ -36,6 +37,7 @@ export async function enrollHere({ directory, ca, ...enrolling }: EnrollingHere)
 	const settings = {
 		server_url: enrolling.serverUrl,
 		territory_id: enrolled.territoryId,
+		...(agentSettings.cableUrl.schema.safeParse(enrolled.cableUrl).success ? { cable_url: enrolled.cableUrl } : {}),
 		name: enrolling.name,
 		labels: enrolling.labels,
 		data_directory: directory,

@@ -79,7 +79,7 @@ export async function startAgent(
 		directiveCancel: (directiveId: string) => node.cancel(directiveId),
 		command: (command: Command) => node.command(command),
 	};
-	const channel = new Channel({ url: cableUrl(settings), ...access }, events, realWaiting, log);
+	const channel = new Channel({ url: cableUrlOf(settings), ...access }, events, realWaiting, log);
 	const beside = [
 		channel.run(stopping.signal),
 		credentials.keep(transport, settings.name, realWaiting, log, stopping.signal),
@@ -169,8 +169,9 @@ export function credentialsOf({ certificateAuthority: ca, certificate, key }: Ag
 	}
 }
 
-function cableUrl({ serverUrl, territoryId }: AgentSettings): string {
-	const url = new URL(`${serverUrl.replace(/^http/, "ws").replace(/\/$/, "")}/cable`);
+function cableUrlOf({ serverUrl, territoryId, cableUrl }: AgentSettings): string {
+	const whole = cableUrl.startsWith("/") ? `${serverUrl.replace(/\/$/, "")}${cableUrl}` : cableUrl;
+	const url = new URL(whole.replace(/^http/, "ws"));
 	if (territoryId !== "") url.searchParams.set("territory_id", territoryId);
 	return url.href;
 }

@@ -90,6 +90,17 @@ export const agentSettings = {
 		standard: "",
 		reason: "empty is `facilities` in the data folder",
 	}),
+	cableUrl: setting({
+		key: "cable_url",
+		flag: null,
+		environment: "VOUCH_AGENT_CABLE_URL",
+		schema: z
+			.string()
+			.max(2048)
+			.regex(/^(\/|(ws|http)s?:\/\/[^/\s])/, "must be a path or a URL"),
+		standard: "/cable",
+		reason: "where the WebSocket is, at the control plane or as a whole URL; `vouch agent enroll` writes it",
+	}),
 	certificateAuthority: setting({
 		key: "tls.ca_file",
 		flag: null,
