@@ -18,13 +18,15 @@ function missingFor(...programs: readonly string[]): string | false {
 	return absent.length > 0 && `not installed: ${absent.join(", ")}`;
 }
 
-/** Another user must be able to read the program under test. */
+/** Another user must be able to read the program under test, and to make namespaces. */
 function whyNoOtherUser(): string | false {
 	if (process.getuid?.() !== 0) return "this user can't become another";
-	const readable = spawnSync("setpriv", ["--reuid", String(NOBODY), "--clear-groups", process.execPath, "-e", ""], {
-		cwd: import.meta.dirname,
-	});
-	return readable.status !== 0 && "another user can't read this checkout";
+	const can = (...argv: readonly string[]): boolean => {
+		const user = ["--reuid", String(NOBODY), "--clear-groups", ...argv];
+		return spawnSync("setpriv", user, { cwd: import.meta.dirname }).status === 0;
+	};
+	if (!can(process.execPath, "-e", "")) return "another user can't read this checkout";
+	return !can("bwrap", "--unshare-user", "--ro-bind", "/", "/", "true") && "another user can't make namespaces";
 }
 
 describe("kinds of machines", { skip }, () => {
