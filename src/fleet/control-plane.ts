@@ -32,6 +32,8 @@ export interface ControlPlaneParts {
 	readonly services: Services;
 	readonly auth: AuthSettings;
 	readonly tls: ApiParts["tls"];
+	/** None when nobody says: what a client claims of its address is not believed. */
+	readonly trustedProxies?: readonly string[];
 	readonly version: string;
 	readonly log: FastifyBaseLogger;
 	readonly nowMs: () => number;
@@ -84,7 +86,9 @@ function handlersOf(services: Services): Handlers {
 export function createControlPlane(parts: ControlPlaneParts): ControlPlane {
 	const { store, services, auth, tls, version, log, nowMs } = parts;
 	const authentication = new Authentication(store, services.tokens, auth, nowMs);
-	const app = createApi({ store, handlers: handlersOf(services), authentication, nowMs, log, tls, version });
+	const { trustedProxies = [] } = parts;
+	const handlers = handlersOf(services);
+	const app = createApi({ store, handlers, authentication, nowMs, log, tls, trustedProxies, version });
 	const path = services.settings.cableUrl.startsWith("/") ? services.settings.cableUrl : "/cable";
 	const cable = new Cable({ store, services, authentication, log, path });
 	cable.attach(app.server);

@@ -65,7 +65,10 @@ export interface Account {
 
 export const API = "/mothership/api/v1";
 
-export async function openWorld(url: string, { mode = "either" }: { mode?: TerritoryAuthMode } = {}): Promise<World> {
+export async function openWorld(
+	url: string,
+	{ mode = "either", trustedProxies = [] }: { mode?: TerritoryAuthMode; trustedProxies?: readonly string[] } = {},
+): Promise<World> {
 	const home = mkdtempSync(join(tmpdir(), "vouch-test-world-"));
 	let passedMs = 0;
 	const nowMs = () => Date.now() + passedMs;
@@ -84,6 +87,7 @@ export async function openWorld(url: string, { mode = "either" }: { mode?: Terri
 		},
 		auth: { territoryMode: mode, fingerprintHeader: "X-Nexus-Client-Cert-Fingerprint", peopleHeaders: "accepted" },
 		tls: null,
+		trustedProxies,
 		version: "0.1.0",
 		log: pino({ level: "silent" }),
 		nowMs,

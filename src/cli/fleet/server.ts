@@ -62,6 +62,7 @@ export async function startServer(settings: ServerSettings, ownDataDirectory: st
 				peopleHeaders: settings.peopleAuth === "headers" ? "accepted" : "refused",
 			},
 			tls: tlsOf(settings, authority.certificatePem),
+			trustedProxies: settings.trustedProxies,
 			version: programVersion(),
 			log,
 			nowMs: Date.now,

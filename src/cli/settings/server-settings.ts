@@ -22,6 +22,18 @@ export const serverSettings = {
 		standard: 3000,
 		reason: "existing nodes look there",
 	}),
+	trustedProxies: setting({
+		key: "listen.trusted_proxies",
+		flag: null,
+		environment: "VOUCH_SERVER_TRUSTED_PROXIES",
+		schema: z.preprocess(
+			(value) => (typeof value === "string" ? value.split(",").filter((word) => word !== "") : value),
+			z.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])).max(100),
+		),
+		standard: [],
+		reason:
+			"none: limits by address and audit then see the proxy, not who is behind it; theirs is the X-Forwarded-For to believe",
+	}),
 	store: setting({
 		key: "store",
 		flag: "--store",

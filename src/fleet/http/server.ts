@@ -29,6 +29,8 @@ export interface ApiParts {
 	readonly log: FastifyBaseLogger;
 	/** Of Vouch, as the OpenAPI document says it. */
 	readonly version: string;
+	/** Addresses and CIDR ranges whose `X-Forwarded-For` is believed: limits by address and audit then see who is behind them. */
+	readonly trustedProxies: readonly string[];
 	/** Own TLS, with client certificates asked for and judged by `authentication`; null behind a proxy or on loopback. */
 	readonly tls: { readonly key: string; readonly cert: string; readonly ca: string } | null;
 }
@@ -53,6 +55,7 @@ export function createApi(parts: ApiParts): FastifyInstance {
 		requestTimeout: REQUEST_TIMEOUT_MS,
 		connectionTimeout: 0,
 		bodyLimit: 1,
+		trustProxy: parts.trustedProxies.length === 0 ? false : [...parts.trustedProxies],
 		routerOptions: { maxParamLength: 128 },
 		...(parts.tls === null ? {} : { https: { ...parts.tls, requestCert: true, rejectUnauthorized: false } }),
 	}) as FastifyInstance;
