@@ -28,7 +28,9 @@ export const serverSettings = {
 		environment: "VOUCH_SERVER_TRUSTED_PROXIES",
 		schema: z.preprocess(
 			(value) => (typeof value === "string" ? value.split(",").filter((word) => word !== "") : value),
-			z.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])).max(100),
+			z
+				.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], "must be addresses or ranges, as 10.0.0.0/8"))
+				.max(100),
 		),
 		standard: [],
 		reason:
