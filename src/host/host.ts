@@ -40,7 +40,7 @@ export interface FolderEntry {
 
 export interface RunOptions {
 	readonly input?: string | Uint8Array;
-	/** Default 10 000. */
+	/** Default 60 000: on a busy machine a short program takes seconds, and one that is only slow must not count as unable. */
 	readonly timeoutMs?: number;
 	readonly environment?: Readonly<Record<string, string>>;
 	readonly workingDirectory?: string;

@@ -6,7 +6,7 @@ import type { Readable } from "node:stream";
 import type { ProgramResult, RunOptions, StartedProgram, StartOptions } from "./host.ts";
 
 const OUTPUT_LIMIT_BYTES = 1024 * 1024;
-const DEFAULT_TIMEOUT_MS = 10_000;
+const DEFAULT_TIMEOUT_MS = 60_000;
 const EXIT_TIMEOUT = 124;
 const EXIT_MISSING = 127;
 
