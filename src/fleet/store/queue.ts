@@ -19,19 +19,14 @@ const READY = sql.lit<1>(1);
 const QUEUED = sql.lit("queued");
 const HELD = sql<string>`('leased', 'running')`;
 
-/** The directive, locked until the transaction ends; undefined when there is none. */
-export async function lockDirective(session: Session, directiveId: string): Promise<Directive | undefined> {
-	const found = await session.db
-		.selectFrom("directives")
-		.select("facility_id")
-		.where("id", "=", directiveId)
-		.executeTakeFirst();
-	if (found === undefined) return undefined;
-	await lockFacility(session, found.facility_id);
-	return forUpdate(
-		session,
-		session.db.selectFrom("directives").selectAll().where("id", "=", directiveId),
-	).executeTakeFirst();
+/** The directive, locked until the transaction ends, and before it its facility; undefined when there is none. */
+export function lockDirective(session: Session, directiveId: string): Promise<Directive | undefined> {
+	const query = session.db
+		.selectFrom("facilities as f")
+		.innerJoin("directives as d", "d.facility_id", "f.id")
+		.selectAll("d")
+		.where("d.id", "=", directiveId);
+	return (session.kind === "postgres" ? query.forUpdate(["f", "d"]) : query).executeTakeFirst();
 }
 
 export function lockFacility(session: Session, facilityId: string): Promise<Facility | undefined> {
@@ -53,37 +48,17 @@ export async function addDirective(session: Session, directive: DirectiveRow): P
 	await promote(session, directive.facility_id);
 }
 
-/** Makes the right directive of a locked facility ready, and tells. */
+/** Makes the right directive of a locked facility ready, and no other; tells when there is one that was not. */
 async function promote(session: Session, facilityId: string): Promise<void> {
-	const { db } = session;
-	const facility = await db.selectFrom("facilities").selectAll().where("id", "=", facilityId).executeTakeFirstOrThrow();
-	const first =
-		facility.locked_by_directive_id !== null
-			? undefined
-			: await db
-					.selectFrom("directives")
-					.select(["id", "account_id", "sandbox_profile", "ready"])
-					.where("facility_id", "=", facilityId)
-					.where("state", "=", QUEUED)
-					.orderBy("priority", "desc")
-					.orderBy("id")
-					.limit(1)
-					.executeTakeFirst();
-	await db
-		.updateTable("directives")
-		.set({ ready: 0 })
-		.where("facility_id", "=", facilityId)
-		.where("ready", "=", READY)
-		.where("id", "!=", first?.id ?? "")
-		.execute();
-	if (first === undefined || first.ready === 1) return;
-	await db.updateTable("directives").set({ ready: 1 }).where("id", "=", first.id).execute();
-	session.wake({
-		kind: "directive-ready",
-		accountId: first.account_id,
-		directiveId: first.id,
-		profile: first.sandbox_profile,
-	});
+	const next = sql`(select id from directives where facility_id = ${facilityId} and state = ${QUEUED}
+		and (select locked_by_directive_id from facilities where id = ${facilityId}) is null
+		order by priority desc, id limit 1)`;
+	const { rows } = await sql<Pick<DirectiveRow, "id" | "account_id" | "sandbox_profile" | "ready">>`
+		update directives set ready = 1 - ready
+		where facility_id = ${facilityId} and ((ready = 1 and id is distinct from ${next}) or (ready = 0 and id = ${next}))
+		returning id, account_id, sandbox_profile, ready`.execute(session.db);
+	for (const { id: directiveId, account_id: accountId, sandbox_profile: profile, ready } of rows)
+		if (ready === 1) session.wake({ kind: "directive-ready", accountId, directiveId, profile });
 }
 
 export interface Claim {

@@ -1,6 +1,6 @@
-import { type Kysely, sql } from "kysely";
+import type { Kysely } from "kysely";
 import type { Tables } from "./tables.ts";
-import { LocalWakes, WAKE_CHANNEL, type Wake, type WakeListener, type Wakes } from "./wake.ts";
+import type { Wake, WakeListener, Wakes } from "./wake.ts";
 
 export type StoreKind = "sqlite" | "postgres";
 
@@ -73,14 +73,9 @@ export class KyselyStore implements Store {
 		const wakes: Wake[] = [];
 		const result = await this.#db.transaction().execute(async (tx) => {
 			const session: Session = { db: tx, kind: this.kind, nowMs: this.#nowMs(), wake: (wake) => wakes.push(wake) };
-			const changed = await change(session);
-			// Sent by the transaction itself: PostgreSQL delivers at commit, also to other control planes.
-			if (this.kind === "postgres") {
-				for (const wake of wakes) await sql`select pg_notify(${WAKE_CHANNEL}, ${JSON.stringify(wake)})`.execute(tx);
-			}
-			return changed;
+			return change(session);
 		});
-		if (this.#wakes instanceof LocalWakes) for (const wake of wakes) this.#wakes.tell(wake);
+		for (const wake of wakes) this.#wakes.tell(wake);
 		return result;
 	}
 }

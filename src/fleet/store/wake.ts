@@ -19,12 +19,13 @@ export type WakeListener = (wake: Wake) => void;
 
 /** A wake-up is a hint: losing one costs a poll interval, never a directive. */
 export interface Wakes {
-	/** Heard after the transaction that sends it is committed. */
 	listen(listener: WakeListener): () => void;
+	/** After the transaction that it is about is committed. */
+	tell(wake: Wake): void;
 	close(): Promise<void>;
 }
 
-export const WAKE_CHANNEL = "vouch_wake";
+const WAKE_CHANNEL = "vouch_wake";
 
 export class LocalWakes implements Wakes {
 	readonly #emitter = new EventEmitter().setMaxListeners(0);
@@ -45,13 +46,19 @@ export class LocalWakes implements Wakes {
 
 const RECONNECT_MS = 1000;
 
-/** PostgreSQL's LISTEN on a connection of its own, opened again whenever it is lost. */
+/**
+ * PostgreSQL's LISTEN and NOTIFY on a connection of its own, opened again whenever it is lost. Transactions don't notify: those that
+ * do are committed one after the other, in the whole database.
+ */
 export class PostgresWakes implements Wakes {
 	readonly #local = new LocalWakes();
 	readonly #connect: () => pg.Client;
 	#client: pg.Client | undefined;
 	#closed = false;
 	#retry: NodeJS.Timeout | undefined;
+	/** Told, and not sent yet. */
+	#waiting: string[] = [];
+	#isSending = false;
 
 	constructor(connect: () => pg.Client) {
 		this.#connect = connect;
@@ -72,6 +79,23 @@ export class PostgresWakes implements Wakes {
 
 	listen(listener: WakeListener): () => void {
 		return this.#local.listen(listener);
+	}
+
+	tell(wake: Wake): void {
+		this.#waiting.push(JSON.stringify(wake));
+		if (!this.#isSending) void this.#send();
+	}
+
+	/** All that came while the ones before were sent go together. What can't be sent is lost: it was a hint. */
+	async #send(): Promise<void> {
+		this.#isSending = true;
+		while (this.#waiting.length > 0 && this.#client !== undefined) {
+			const told = this.#waiting.splice(0);
+			const notify = "select pg_notify($1, wake) from unnest($2::text[]) as wake";
+			await this.#client.query(notify, [WAKE_CHANNEL, told]).catch(() => undefined);
+		}
+		this.#waiting = [];
+		this.#isSending = false;
 	}
 
 	async close(): Promise<void> {
