@@ -94,7 +94,9 @@ async function startOwnAgent(own: OwnAgent, directories: Directories): Promise<R
 	const settings = readSettings(agentSettings, { file: path, flags: values, environment: {} }).values;
 	const fingerprint = () => new X509Certificate(readFileSync(settings.certificate)).fingerprint256;
 	const importable = settings.importable.length > 0 ? settings.importable : [homedir()];
-	return startAgent({ ...settings, importable }, directories, { headers: () => ({ [header]: fingerprint() }) });
+	// Its facilities are nowhere else: none is removed for being idle.
+	const kept = { ...settings, importable, pruneIdleMs: 0, pruneOldMs: 0 };
+	return startAgent(kept, directories, { headers: () => ({ [header]: fingerprint() }) });
 }
 
 /** Its receipts verify for this user: the territory signs them, the control plane journals them. */
