@@ -6,7 +6,7 @@ import { type Column, median, quantile } from "./measure.ts";
 /** One table of a bench: the same quantity of several contenders, and how each relates to one of them. */
 export interface Measurement {
 	readonly title: string;
-	readonly unit: "ms" | "MiB/s" | "requests/s" | "MiB";
+	readonly unit: "ms" | "MiB/s" | "requests/s" | "directives/s" | "MiB";
 	readonly columns: readonly Column[];
 	/** The contender whose median the others are divided by. */
 	readonly base: string;

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
+import { benchFleet } from "./fleet.ts";
 import { benchGate } from "./gate.ts";
 import { benchImageRebuild } from "./image-rebuild.ts";
 import { describeMachine } from "./machine.ts";
@@ -23,6 +24,7 @@ interface Bench {
 
 const BENCHES: Readonly<Record<string, Bench>> = {
 	start: { programs: ["bwrap", "podman", "crun"], measure: benchStart },
+	fleet: { programs: [], measure: benchFleet },
 	gate: { programs: ["tinyproxy", "squid"], measure: benchGate },
 	receipt: { programs: [], measure: benchReceipt },
 	rootfs: { programs: ["umoci", "mksquashfs", "buildah"], measure: benchRootfs },

@@ -23,5 +23,5 @@ export { type FleetSettings, LEASE_MS, type Services } from "./services.ts";
 export { type BackupContents, backupStore, restoreStore } from "./store/backup.ts";
 export { openStore } from "./store/open.ts";
 // Rows for tests, of other folders too.
-export { addFacility, addOwner, addTerritory, type Owner } from "./store/sample-rows.ts";
+export { addFacility, addOwner, addTerritory, directiveRow, type Owner } from "./store/sample-rows.ts";
 export type { Store } from "./store/store.ts";

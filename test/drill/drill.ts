@@ -22,6 +22,9 @@ const counts = { killedAgents: 0, stoppedAgents: 0, killedControlPlanes: 0, stop
 const acknowledged = new Set<string>();
 
 const fleet = await openFleet();
+// Whoever ends the drill ends what it started, too.
+for (const name of ["SIGINT", "SIGTERM"] as const)
+	process.once(name, () => void fleet.close().finally(() => process.exit(130)));
 try {
 	const endMs = Date.now() + seconds * 1000;
 	const watching = watch(fleet.store);

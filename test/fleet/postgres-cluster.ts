@@ -22,15 +22,15 @@ export function postgresPrograms(): { readonly directory: string } | { readonly 
 	return { directory: join(DEBIAN_ROOT, String(newest), "bin") };
 }
 
-/** Starts one. It does not sync: it is thrown away. PostgreSQL refuses root, so root becomes user postgres for it. */
-export function startPostgres(): PostgresCluster {
+/** Starts one. Unless durable it does not sync: it is thrown away. PostgreSQL refuses root, so root becomes user postgres for it. */
+export function startPostgres(writes: "durable" | "lost" = "lost"): PostgresCluster {
 	const programs = postgresPrograms();
 	if ("missing" in programs) throw new Error(programs.missing);
 	const home = mkdtempSync(join(tmpdir(), "vouch-test-pg-"));
 	const run = runnerFor(home);
 	const data = join(home, "data");
 	run(join(programs.directory, "initdb"), ["-D", data, "-U", DATABASE_USER, "--auth=trust", "--no-sync", "-E", "UTF8"]);
-	const settings = `-c listen_addresses= -c unix_socket_directories=${home} -c fsync=off -c max_connections=200`;
+	const settings = `-c listen_addresses= -c unix_socket_directories=${home} -c max_connections=200 -c fsync=${writes === "durable" ? "on" : "off"}`;
 	const control = join(programs.directory, "pg_ctl");
 	run(control, ["-D", data, "-w", "-o", settings, "-l", join(home, "log"), "start"]);
 	let databases = 0;
