@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { BREAKS } from "./fleet-world.ts";
 
 /** The part of every test run; `npm run test:simulation` has ten thousand. */
-const SCHEDULES = 1_000;
+const SCHEDULES = 500;
 const MOST_TO_NOTICE = 4_000;
 
 interface Simulated {
