@@ -20,6 +20,8 @@ const builds = mkdtempSync(join(tmpdir(), "vouch-net-build-"));
 after(() => rmSync(builds, { recursive: true, force: true }));
 const helper = join(builds, "net");
 const noWorld = worldProblem();
+/** In milliseconds, for seventeen sandboxes in turn: for one driver they are machines, emulated. */
+const PATIENT = { timeout: 900_000 };
 
 function worldProblem(): string | undefined {
 	const problem = compileNetworkAttack(helper);
@@ -41,22 +43,22 @@ async function runWorld(driver: string): Promise<ReadonlyMap<string, BatchReport
 }
 
 for (const { driver, skip } of await isolatingDrivers()) {
-	describe(`attacks on the network under ${driver.name}`, { skip: noWorld ?? skip }, () => {
+	describe(`attacks on the network under ${driver.name}`, { skip: noWorld ?? skip, ...PATIENT }, () => {
 		let reports: ReadonlyMap<string, BatchReport> = new Map();
 		before(async () => {
 			// Its image comes from packages, and the world has no mirror.
 			await rootFor(driver);
 			reports = await runWorld(driver.name);
-		});
+		}, PATIENT);
 		for (const batch of BATCHES) judgeBatch(batch, () => reportOf(reports, batch));
 	});
 }
 
-describe("without a sandbox", { skip: noWorld ?? false }, () => {
+describe("without a sandbox", { skip: noWorld ?? false, ...PATIENT }, () => {
 	let reports: ReadonlyMap<string, BatchReport> = new Map();
 	before(async () => {
 		reports = await runWorld("none");
-	});
+	}, PATIENT);
 	for (const batch of BATCHES) {
 		for (const [index, { name, bites }] of batch.attacks.entries()) {
 			if (bites === undefined) continue;

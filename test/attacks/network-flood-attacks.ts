@@ -59,8 +59,9 @@ export const FLOOD_ATTACKS: readonly NetworkAttack[] = [
 	},
 	{
 		name: "a flood of datagrams to a thousand ports",
+		// A machine names so many a second and sums up the rest: the flood before this one shall be over.
 		script: ({ token }) =>
-			`./net datagrams 93.184.216.34 30000 4000 ${hex(token)} 1000; ./net datagrams 2606:4700::9 30000 1000 ${hex(token)} 500`,
+			`sleep 1.2; ./net datagrams 93.184.216.34 30000 4000 ${hex(token)} 1000; ./net datagrams 2606:4700::9 30000 1000 ${hex(token)} 500`,
 		refusal: { method: "DATAGRAM", reason: "NOT_IN_ALLOWLIST", port: 30_000 },
 	},
 	{
