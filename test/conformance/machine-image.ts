@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { realHost } from "../../src/host/index.ts";
 import { buildImage, openImageStore, recipeFor } from "../../src/image/index.ts";
@@ -34,21 +34,19 @@ async function build(source: string, name: string, platform: Platform | undefine
 /** What it is made of. */
 export const MACHINE_TAR = join(CACHE, "machine-debian.tar");
 
+/** Test files that run at once wait for the first of them to make it. */
 function debianTar(): string {
-	if (existsSync(MACHINE_TAR)) return MACHINE_TAR;
+	const path = join(CACHE, "machine-debian.tar");
 	mkdirSync(CACHE, { recursive: true });
 	const excluded = ["man", "doc", "locale", "info"].map((folder) => `--dpkgopt=path-exclude=/usr/share/${folder}/*`);
 	const fresh = join(CACHE, "machine-debian-new.tar");
 	const recommends = "--aptopt=Apt::Install-Recommends false";
-	const made = spawnSync(
-		"mmdebstrap",
-		["-q", "--variant=minbase", "--mode=root", recommends, ...excluded, "bookworm", fresh],
-		{
-			env: { ...process.env, SOURCE_DATE_EPOCH: "315532800" },
-			encoding: "utf8",
-		},
-	);
+	const make = ["mmdebstrap", "-q", "--variant=minbase", "--mode=root", recommends, ...excluded, "bookworm", fresh];
+	const unlessMade = `test -e "$0" || { rm -f '${fresh}'; "$@" && mv '${fresh}' "$0"; }`;
+	const made = spawnSync("flock", [join(CACHE, "machine-debian.lock"), "sh", "-c", unlessMade, path, ...make], {
+		env: { ...process.env, SOURCE_DATE_EPOCH: "315532800" },
+		encoding: "utf8",
+	});
 	if (made.status !== 0) throw new Error(`mmdebstrap: ${made.stderr}`);
-	renameSync(fresh, MACHINE_TAR);
-	return MACHINE_TAR;
+	return path;
 }
