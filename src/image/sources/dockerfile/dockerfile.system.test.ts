@@ -52,7 +52,9 @@ async function base(folder: string): Promise<{ readonly path: string; readonly m
 	copyFileSync(BUSYBOX, join(root, "bin/busybox"));
 	copyFileSync(BUSYBOX, join(root, "bin/sh"));
 	chmodSync(join(root, "bin/sh"), 0o755);
-	const { exitCode, stderr } = await host.run(["tar", "-C", root, "-cf", join(folder, "base.tar"), "."]);
+	// The same base each time, whatever second it is.
+	const tar = ["tar", "-C", root, "--sort=name", `--mtime=@${epoch}`, "-cf", join(folder, "base.tar"), "."];
+	const { exitCode, stderr } = await host.run(tar);
 	assert.equal(exitCode, 0, stderr);
 	const layout = join(folder, "layout");
 	return { path: layout, manifestDigest: await writeLayout(join(folder, "base.tar"), layout, platform) };
