@@ -4,7 +4,7 @@ import type { approvalRecordSchema } from "../../api/people/schema.ts";
 import { personOf } from "../directives/create.ts";
 import type { Context, Handlers } from "../http/handlers.ts";
 import { afterId, pageOfRows } from "../paging.ts";
-import { jsonOf, timeOf } from "../rows.ts";
+import { timeOf } from "../rows.ts";
 import type { Session } from "../store/store.ts";
 import type { ApprovalRow } from "../store/tables.ts";
 import { shownEvent } from "./shown.ts";

@@ -53,7 +53,7 @@ async function base(folder: string): Promise<{ readonly path: string; readonly m
 	copyFileSync(BUSYBOX, join(root, "bin/sh"));
 	chmodSync(join(root, "bin/sh"), 0o755);
 	// The same base each time, whatever second it is.
-	const tar = ["tar", "-C", root, "--sort=name", `--mtime=@${epoch}`, "-cf", join(folder, "base.tar"), "."];
+	const tar = ["tar", "-C", root, "--sort=name", `--mtime=@${epoch}`, "-cf", join(folder, "base.tar"), "."] as const;
 	const { exitCode, stderr } = await host.run(tar);
 	assert.equal(exitCode, 0, stderr);
 	const layout = join(folder, "layout");
