@@ -48,8 +48,7 @@ function tamper(path: string): string {
 
 function expect(what: string, got: number, wanted: number): void {
 	if (got === wanted) return;
-	console.error(`\nThe example went wrong: ${what} exited with ${got}, not ${wanted}. \`bin/vouch doctor\` says what is missing.`);
-	process.exitCode = 1;
+	throw new Error(`${what} exited with ${got}, not ${wanted}. \`bin/vouch doctor\` says what is missing.`);
 }
 
 async function example(): Promise<void> {
@@ -76,4 +75,10 @@ async function example(): Promise<void> {
 	}
 }
 
-await example();
+try {
+	await example();
+} catch (error) {
+	// What follows a step that failed would only hide it.
+	console.error(`\nThe example went wrong: ${error instanceof Error ? error.message : String(error)}`);
+	process.exitCode = 1;
+}
