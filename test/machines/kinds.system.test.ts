@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import type { QemuPlan } from "../../src/runtime/index.ts";
+import { CACHE } from "../conformance/context.ts";
 import { imageOf, machineImage } from "../conformance/machine-image.ts";
 import { tryOut } from "../conformance/sandbox.ts";
 import { qemuDriver, whyNoMachines } from "./qemu-driver.ts";
@@ -83,6 +84,8 @@ f=fopen("made","w");fputs("new\\n",f);fclose(f);return 5;}`;
 		const image = join(home, "image.json");
 		writeFileSync(image, JSON.stringify(await machineImage()));
 		chmodSync(folder, 0o755);
+		// Whichever test made it first may have kept it to itself; the image lies in it.
+		chmodSync(CACHE, 0o755);
 		spawnSync("chown", ["-R", `${NOBODY}:${NOBODY}`, home]);
 		const script = join(import.meta.dirname, "ordinary-user.ts");
 		const user = ["--reuid", String(NOBODY), "--regid", String(NOBODY), "--clear-groups", "--inh-caps=-all"];
