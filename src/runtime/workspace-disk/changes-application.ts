@@ -293,15 +293,27 @@ export class Application {
 	/** Work that would be lost is kept beside the run's record. */
 	async #keep(record: ChangeRecord, error: unknown): Promise<string | null> {
 		if (record.kind !== "file" || !(error instanceof Refused) || error.reason !== "conflict") return null;
-		this.#keptCount += 1;
-		const path = join(this.#parts.keepDirectory, `conflict-${this.#keptCount}`);
-		const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+		const { fd, path } = this.#openUnusedName();
 		try {
 			await writeContents(fd, record, this.#parts.changes, this.#parts.pace);
 		} finally {
 			closeSync(fd);
 		}
 		return path;
+	}
+
+	/** What an earlier application kept in the same directory stays: it is somebody's work too. */
+	#openUnusedName(): { fd: number; path: string } {
+		while (true) {
+			this.#keptCount += 1;
+			const path = join(this.#parts.keepDirectory, `conflict-${this.#keptCount}`);
+			try {
+				const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+				return { fd: openSync(path, flags, 0o600), path };
+			} catch (error) {
+				if (codeOf(error) !== "EEXIST") throw error;
+			}
+		}
 	}
 
 	#refuse(path: string, error: unknown, keptAs: string | null): RefusalReason {
