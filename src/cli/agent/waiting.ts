@@ -1,17 +1,7 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { Waiting } from "../../agent/index.ts";
 
 export const realWaiting: Waiting = {
-	pause(durationMs, stop) {
-		if (stop.aborted) return Promise.resolve();
-		return new Promise((resolve) => {
-			const end = (): void => {
-				clearTimeout(timer);
-				stop.removeEventListener("abort", end);
-				resolve();
-			};
-			const timer = setTimeout(end, durationMs);
-			stop.addEventListener("abort", end, { once: true });
-		});
-	},
+	pause: (durationMs, stop) => pause(durationMs, undefined, { signal: stop }).catch(() => undefined),
 	random: Math.random,
 };

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { FastifyBaseLogger } from "fastify";
 import { journalEvents } from "../audit/journal-events.ts";
 import { timeOutCommands } from "../commands/dispatch.ts";
@@ -29,7 +30,7 @@ export function schedule(store: Store, services: Services, log: FastifyBaseLogge
 	const rounds = JOBS.map(async ({ name, everyMs, run }) => {
 		while (!stopping.signal.aborted) {
 			await run(store, services).catch((error: unknown) => log.error({ err: error, job: name }, "job failed"));
-			await pause(everyMs, stopping.signal);
+			await pause(everyMs, null, { signal: stopping.signal }).catch(() => null);
 		}
 	});
 	return async () => {
@@ -41,17 +42,4 @@ export function schedule(store: Store, services: Services, log: FastifyBaseLogge
 /** Each job once, one after the other: for programs that have a clock of their own. */
 export async function oneRound(store: Store, services: Services): Promise<void> {
 	for (const { run } of JOBS) await run(store, services);
-}
-
-function pause(delayMs: number, stop: AbortSignal): Promise<void> {
-	if (stop.aborted) return Promise.resolve();
-	return new Promise((resolve) => {
-		const end = (): void => {
-			clearTimeout(timer);
-			stop.removeEventListener("abort", end);
-			resolve();
-		};
-		const timer = setTimeout(end, delayMs);
-		stop.addEventListener("abort", end, { once: true });
-	});
 }
