@@ -99,6 +99,8 @@ export const workloadSchema = z.strictObject({
 	secrets: z.array(environmentNameSchema).max(256),
 	/** Names of secrets given as files below `/run/secrets`, in memory, sorted. Values stay out of every record, and are masked. */
 	secretFiles: z.array(secretNameSchema).min(1).max(64).optional(),
+	/** Name of the secret that its stdin is. */
+	secretInput: secretNameSchema.optional(),
 	workspace: z
 		.strictObject({
 			/** Absolute path on the machine that runs it. */

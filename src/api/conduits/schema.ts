@@ -7,6 +7,8 @@ import { workloadSchema } from "../../runtime/schema.ts";
  */
 export const TERRITORY_KINDS = ["server", "desktop", "mobile", "bridge"] as const;
 export const SANDBOX_PROFILES = ["untrusted", "trusted", "host", "darwin-automation"] as const;
+/** Ours, announced by nodes that have the driver: `vm` is any with a kernel of its own. The protocol has a driver as a profile (section 7.3). */
+export const ISOLATION_PROFILES = ["vm", "firecracker", "qemu", "bwrap", "container"] as const;
 export const FINISHED_STATUSES = ["succeeded", "failed", "canceled", "timed_out"] as const;
 export const STREAMS = ["stdout", "stderr"] as const;
 
@@ -153,6 +155,8 @@ export const pollRequestSchema = z.object({
 	supported_sandbox_profiles: z.array(z.string().max(255)).max(32).nullish(),
 	/** Anything below 1 counts as 1; the server gives at most 5. */
 	max_directives_to_claim: z.coerce.number().nullish(),
+	/** Ours: the node runs the lease's workload itself. Others read its specification alone, and get nothing that says less than that. */
+	workload_schemas: z.array(z.string().max(255)).max(32).nullish(),
 });
 export const pollResponseSchema = z.object({
 	directives: z.array(leaseSchema),

@@ -1,6 +1,11 @@
 import { posix } from "node:path";
-import type { Json } from "../../core/index.ts";
-import { type DriverName, NO_LIMITS, type Workload } from "../../runtime/schema.ts";
+import type { Digest, Json } from "../../core/index.ts";
+import { NO_LIMITS, type Workload } from "../../runtime/schema.ts";
+
+export interface Image {
+	readonly reference: string;
+	readonly digest: Digest;
+}
 
 /** What a directive says of itself, from which its workload follows. */
 export interface DescribedDirective {
@@ -10,6 +15,7 @@ export interface DescribedDirective {
 	readonly shell?: string | null | undefined;
 	readonly cwd?: string | null | undefined;
 	readonly timeout_seconds: number;
+	readonly image?: Image | null | undefined;
 	readonly limits: {
 		readonly cpu?: number | undefined;
 		readonly memory_mb?: number | undefined;
@@ -40,13 +46,36 @@ export const DIRECTIVE_VARIABLES = [
 const DEFAULT_OUTPUT_BYTES = 2_000_000;
 const MOUNT = "/workspace";
 
+type Isolation = Pick<Workload, "isolation" | "demands">;
+
 /** A profile says how much is trusted; a driver is how a node keeps that. Null: the strongest that the node has. */
-const ISOLATION: Readonly<Record<string, DriverName | null>> = {
-	untrusted: null,
-	trusted: "container",
-	host: "host",
-	"darwin-automation": "darwin-automation",
+const STRONGEST: Isolation = { isolation: null, demands: [] };
+const ISOLATION: Readonly<Record<string, Isolation>> = {
+	untrusted: STRONGEST,
+	trusted: { isolation: "container", demands: [] },
+	host: { isolation: "host", demands: [] },
+	"darwin-automation": { isolation: "darwin-automation", demands: [] },
+	vm: { isolation: null, demands: ["separate-kernel"] },
+	firecracker: { isolation: "firecracker", demands: [] },
+	qemu: { isolation: "qemu", demands: [] },
+	bwrap: { isolation: "bwrap", demands: [] },
+	container: { isolation: "container", demands: [] },
 };
+
+/** Profiles that boot a kernel of their own, which only an image has. */
+const BOOTING: ReadonlySet<string> = new Set(["vm", "firecracker", "qemu"]);
+
+/** Why a profile and an image, or none, do not go together; undefined when they do. */
+export function imageProblem(profile: string, image: Image | null | undefined): string | undefined {
+	if (image && (profile === "host" || profile === "darwin-automation"))
+		return `image: profile ${profile} runs on the machine's own files`;
+	return !image && BOOTING.has(profile) ? `image: profile ${profile} boots one; give it` : undefined;
+}
+
+/** Whether the node protocol's specification of a directive leaves out something that its workload says. */
+export function needsWorkload({ root, secretFiles, secretInput }: Workload): boolean {
+	return root.kind === "image" || secretFiles !== undefined || secretInput !== undefined;
+}
 
 /**
  * The workload of a directive: what decisions, approvals and receipts name. It is made once, at creation and whenever the
@@ -57,12 +86,12 @@ export function workloadOf(directive: DescribedDirective): Workload {
 	const { cpu, memory_mb, disk_mb, max_output_bytes } = directive.limits;
 	return {
 		schema: "vouch.workload/v1",
-		root: { kind: "host" },
+		root: directive.image ? { kind: "image", ...directive.image } : { kind: "host" },
 		argv: [directive.shell || "/bin/sh", "-c", directive.command],
 		workingDirectory: workingDirectoryOf(directive.cwd) ?? MOUNT,
 		environment: [...DIRECTIVE_VARIABLES],
 		secrets: [],
-		...secretFilesOf(directive.effective.secrets),
+		...secretsOf(directive.effective.secrets),
 		workspace: { source: facilitySource(directive.facility_id), access: "read-write", protected: [] },
 		exposed: [],
 		network: networkOf(directive.effective.net),
@@ -74,8 +103,7 @@ export function workloadOf(directive: DescribedDirective): Workload {
 			outputBytes: max_output_bytes || DEFAULT_OUTPUT_BYTES,
 			timeoutMs: directive.timeout_seconds > 0 ? directive.timeout_seconds * 1000 : null,
 		},
-		demands: [],
-		isolation: ISOLATION[directive.sandbox_profile] ?? null,
+		...(ISOLATION[directive.sandbox_profile] ?? STRONGEST),
 	};
 }
 
@@ -91,10 +119,13 @@ export function workingDirectoryOf(cwd: string | null | undefined): string | und
 	return path === MOUNT || path.startsWith(`${MOUNT}/`) ? path : undefined;
 }
 
-/** Secrets that it asked for and that its policies allow it (conduits section 10, "Secret injection"): a file each. */
-function secretFilesOf(secrets: Json | undefined): Pick<Workload, "secretFiles"> {
-	const { refs } = (secrets ?? {}) as { readonly refs?: readonly string[] };
-	return refs === undefined || refs.length === 0 ? {} : { secretFiles: [...new Set(refs)].sort() };
+/** Secrets that it asked for and that its policies allow it (conduits section 10, "Secret injection"): a file each, and one on stdin. */
+function secretsOf(secrets: Json | undefined): Pick<Workload, "secretFiles" | "secretInput"> {
+	const { refs = [], stdin } = (secrets ?? {}) as { readonly refs?: readonly string[]; readonly stdin?: string };
+	return {
+		...(refs.length === 0 ? {} : { secretFiles: [...new Set(refs)].sort() }),
+		...(stdin === undefined ? {} : { secretInput: stdin }),
+	};
 }
 
 function networkOf(net: Json | undefined): Workload["network"] {

@@ -85,12 +85,21 @@ export const facilityChangeSchema = facilityRequestSchema
 	.pick({ name: true, territory_id: true })
 	.extend({ affinity: z.enum(["none", "required"]).optional(), retention_policy: z.json().optional() });
 
+/** An image as its node will know it: by its own digest, which `vouch image ls` prints. */
+export const imageSchema = z.object({
+	/** A name, or where a node may pull it from: `registry.example.org/team/app:1.0`. */
+	reference: z.string().min(1).max(1024),
+	digest: digestSchema,
+});
+
 export const directiveRequestSchema = z.object({
 	/** Blank is 400, as existing clients know it. */
 	command: z.string().max(131_072).nullish(),
 	shell: z.string().max(1024).nullish(),
 	cwd: z.string().max(4096).nullish(),
 	sandbox_profile: z.string().max(64).default("untrusted"),
+	/** Its root file system; without one it is the node's own. */
+	image: imageSchema.nullish(),
 	timeout_seconds: z.int().min(0).max(604_800).default(300),
 	requested_capabilities: z.looseObject({ net: netCapabilitySchema.optional(), fs: jsonObject.optional() }).default({}),
 	env_allowlist: z.array(z.string().max(255)).max(1000).default([]),
@@ -109,6 +118,7 @@ export const directiveSchema = z.object({
 	shell: z.string().nullable(),
 	cwd: z.string().nullable(),
 	sandbox_profile: z.string(),
+	image: imageSchema.nullable(),
 	exit_code: z.int().nullable(),
 	finished_status: z.enum(FINISHED_STATUSES).nullable(),
 	territory_id: wireIdSchema.nullable(),

@@ -66,6 +66,8 @@ export interface Claim {
 	readonly territoryId: string;
 	/** Those that the territory can run now. */
 	readonly profiles: readonly string[];
+	/** What the territory runs: workloads themselves, or only what a specification says. */
+	readonly runs: "workloads" | "specifications";
 	readonly most: number;
 }
 
@@ -82,6 +84,7 @@ export async function claimable(session: Session, claim: Claim): Promise<readonl
 			.where("d.account_id", "=", claim.accountId)
 			.where("d.sandbox_profile", "=", profile)
 			.where("d.ready", "=", READY)
+			.$if(claim.runs === "specifications", (found) => found.where("d.needs_workload", "=", 0))
 			.where((is) => is.or([is("f.affinity", "=", "none"), is("f.territory_id", "=", claim.territoryId)]))
 			.orderBy("d.priority", "desc")
 			.orderBy("d.id")

@@ -110,6 +110,7 @@ export function directiveRow(
 		env_refs: "[]",
 		workload: "{}",
 		workload_digest: `sha256:${"0".repeat(64)}`,
+		needs_workload: 0,
 		decision: null,
 		lease_id: null,
 		lease_expires_at: null,

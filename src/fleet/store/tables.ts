@@ -183,6 +183,8 @@ export interface DirectiveRow {
 	env_refs: Json;
 	workload: Json;
 	workload_digest: string;
+	/** 1 when only nodes that run the workload itself may be given it: the specification does not say all of it. */
+	needs_workload: Flag;
 	/** DSSE envelope of the decision that allowed it. */
 	decision: Json | null;
 	/** Fresh for each lease: what an earlier holder says is not heard. */

@@ -104,6 +104,8 @@ test("whatever is done on an overlay of the workspace, the workspace looks like 
 			const root = mkdtempSync(join(home, "o-"));
 			const [workspace, merged] = [join(root, "workspace"), join(root, "merged")];
 			mkdirSync(workspace);
+			// No operation names it: a run that leaves nothing at all is refused.
+			writeFileSync(join(workspace, "stays"), "");
 			for (const operation of before) perform(workspace, operation);
 			cpSync(workspace, join(root, "lower"), { recursive: true, verbatimSymlinks: true });
 			const { baseline } = await buildDisk({
