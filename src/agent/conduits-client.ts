@@ -6,6 +6,7 @@ import {
 	pollResponseSchema,
 	type territoryHeartbeatRequestSchema,
 } from "../api/conduits/schema.ts";
+import { WORKLOAD_SCHEMA } from "../api/index.ts";
 import { type Command, commandSchema } from "./commands.ts";
 import { agentFailures } from "./failures.ts";
 import type { Reply, Transport } from "./transport.ts";
@@ -48,7 +49,11 @@ export class ConduitsClient {
 
 	/** Throws VouchError when there is no answer or it is no lease list; one unreadable lease does not spoil the others. */
 	async poll(profiles: readonly string[], most: number, signal: AbortSignal): Promise<Polled> {
-		const body = { supported_sandbox_profiles: profiles, max_directives_to_claim: most };
+		const body = {
+			supported_sandbox_profiles: profiles,
+			max_directives_to_claim: most,
+			workload_schemas: [WORKLOAD_SCHEMA],
+		};
 		const reply = await this.#transport.post("/conduits/v1/polls", body, { timeoutMs: POLL_TIMEOUT_MS, signal });
 		mustBeGood("a poll", reply);
 		const outer = pollResponseSchema.omit({ directives: true }).safeParse(reply.body);

@@ -20,6 +20,9 @@ export {
 	type DescribedDirective,
 	DIRECTIVE_VARIABLES,
 	facilitySource,
+	imageProblem,
+	needsWorkload,
+	WORKLOAD_SCHEMA,
 	workingDirectoryOf,
 	workloadOf,
 } from "./conduits/workload.ts";

@@ -146,6 +146,34 @@ inWorlds("polling and leases (conduits 2.3.2, 2.3.3, 5)", (world) => {
 		);
 	});
 
+	test("an image and secrets are for nodes that run workloads; who runs specifications gets what stands behind them", async () => {
+		await emptyQueue(world());
+		const image = { reference: "tools", digest: `sha256:${"a".repeat(64)}` };
+		const secrets = { allowed_refs: ["key"] };
+		const { status, body: policy } = await world().as("owner", "POST", `${API}/policies`, { name: "secrets", secrets });
+		assert.equal(status, 201);
+		const needing = [
+			await submit(world(), { image, priority: 9 }),
+			await submit(world(), { requested_capabilities: { secrets: { refs: ["key"] } }, priority: 9 }),
+			await submit(world(), { requested_capabilities: { secrets: { stdin: "key" } }, priority: 9 }),
+			await submit(world(), { image, sandbox_profile: "vm", priority: 9 }),
+		];
+		const plain = await submit(world());
+		const stock = await StockNode.join(world());
+		await stock.claim(plain);
+		const ours = await StockNode.join(world());
+		await ours.heartbeat({ capacity: { max_concurrent: 10 } });
+		const asked = { workload_schemas: ["vouch.workload/v1"], max_directives_to_claim: 5 };
+		const first = await ours.poll({ ...asked, supported_sandbox_profiles: ["untrusted", "vm"] });
+		assert.deepEqual(first.map((lease) => lease.directive_id).sort(), needing.toSorted());
+		const withImage = first.filter(({ workload }) => workload.root.kind === "image");
+		assert.deepEqual(
+			withImage.map(({ workload }) => workload.root.digest),
+			[image.digest, image.digest],
+		);
+		await world().as("owner", "DELETE", `${API}/policies/${policy.id}`);
+	});
+
 	test("odd numbers of claims are coerced to at least one and at most five", async () => {
 		await emptyQueue(world());
 		for (let index = 0; index < 8; index++) await submit(world());

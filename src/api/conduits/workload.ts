@@ -46,6 +46,9 @@ export const DIRECTIVE_VARIABLES = [
 const DEFAULT_OUTPUT_BYTES = 2_000_000;
 const MOUNT = "/workspace";
 
+/** Names the language of workloads: nodes that run them say it. */
+export const WORKLOAD_SCHEMA = "vouch.workload/v1";
+
 type Isolation = Pick<Workload, "isolation" | "demands">;
 
 /** A profile says how much is trusted; a driver is how a node keeps that. Null: the strongest that the node has. */
@@ -85,7 +88,7 @@ export function needsWorkload({ root, secretFiles, secretInput }: Workload): boo
 export function workloadOf(directive: DescribedDirective): Workload {
 	const { cpu, memory_mb, disk_mb, max_output_bytes } = directive.limits;
 	return {
-		schema: "vouch.workload/v1",
+		schema: WORKLOAD_SCHEMA,
 		root: directive.image ? { kind: "image", ...directive.image } : { kind: "host" },
 		argv: [directive.shell || "/bin/sh", "-c", directive.command],
 		workingDirectory: workingDirectoryOf(directive.cwd) ?? MOUNT,

@@ -1,3 +1,5 @@
+import { ISOLATION_PROFILES, SANDBOX_PROFILES } from "../../api/conduits/schema.ts";
+import { imageProblem, needsWorkload, workingDirectoryOf, workloadOf } from "../../api/index.ts";
 import { canonicalJson, digestOfJson, type Json, newId } from "../../core/index.ts";
 import { noteEvent } from "../domain-events.ts";
 import type { Handlers } from "../http/handlers.ts";
@@ -6,18 +8,17 @@ import type { Identity } from "../http/identity.ts";
 import { refusal } from "../http/refusal.ts";
 import { applicablePolicies, dimensionsOf } from "../policies/applicable.ts";
 import { type Resolution, resolve } from "../policies/resolve.ts";
-import { jsonText, textOf, timeOf } from "../rows.ts";
+import { flagOf, jsonText, textOf, timeOf } from "../rows.ts";
 import type { Services } from "../services.ts";
 import { addDirective } from "../store/queue.ts";
 import type { Session } from "../store/store.ts";
 import type { DirectiveRow } from "../store/tables.ts";
 import { decisionOf, signDecision } from "./decision.ts";
-import { workingDirectoryOf, workloadOf } from "./workload.ts";
 
 type Create = Handlers["directives.create"];
 type Request = Parameters<Create>[1];
 
-const PROFILES: ReadonlySet<string> = new Set(["untrusted", "trusted", "host", "darwin-automation"]);
+const PROFILES: ReadonlySet<string> = new Set([...SANDBOX_PROFILES, ...ISOLATION_PROFILES]);
 
 /** Conduits section 2.5.1: judged, then stored as queued or as waiting for approval. What is forbidden is not stored. */
 export function createDirective(services: Services): Create {
@@ -82,7 +83,7 @@ async function judgeAndStore(
 	const rows = await applicablePolicies(session, scope);
 	const policies = rows.map((row) => ({ id: row.id, dimensions: dimensionsOf(row) }));
 	const capabilities = body.requested_capabilities as Record<string, Json>;
-	const asked = { profile: body.sandbox_profile, command, capabilities };
+	const asked = { profile: body.sandbox_profile, command, image: body.image ?? null, capabilities };
 	const resolution = resolve(asked, policies, timeOf(session.nowMs));
 	if (resolution.verdict === "forbidden") return forbid(session, person, asked, resolution);
 	const row = rowOf(session, person, input, command, resolution, services);
@@ -102,8 +103,10 @@ async function judgeAndStore(
 	return row;
 }
 
-function problemsOf({ sandbox_profile, cwd }: Request["body"]): string[] {
+function problemsOf({ sandbox_profile, image, cwd }: Request["body"]): string[] {
+	const unfit = imageProblem(sandbox_profile, image);
 	return [
+		...(unfit === undefined ? [] : [unfit]),
 		...(PROFILES.has(sandbox_profile)
 			? []
 			: [`sandbox_profile: ${sandbox_profile} is none of ${[...PROFILES].join(", ")}`]),
@@ -152,7 +155,8 @@ function rowOf(
 		cwd: textOf(body.cwd),
 		timeout_seconds: body.timeout_seconds,
 	};
-	const workload = workloadOf({ ...described, limits: definedOf(body.limits), effective: resolution.effective });
+	const image = body.image ?? null;
+	const workload = workloadOf({ ...described, image, limits: definedOf(body.limits), effective: resolution.effective });
 	const isQueued = resolution.verdict === "skip";
 	const decision = decisionOf(workload, resolution);
 	return {
@@ -173,6 +177,7 @@ function rowOf(
 		env_refs: jsonText(body.env_refs),
 		workload: canonicalJson(workload as unknown as Json),
 		workload_digest: digestOfJson(workload as unknown as Json),
+		needs_workload: flagOf(needsWorkload(workload)),
 		decision: isQueued ? jsonText(signDecision({ decision, approvals: [] }, services.keys.signer())) : null,
 		created_at: nowMs,
 		updated_at: nowMs,

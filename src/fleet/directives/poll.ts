@@ -1,3 +1,4 @@
+import { WORKLOAD_SCHEMA, workloadOf } from "../../api/index.ts";
 import { canonicalJson, digestOfJson, type Json, newId } from "../../core/index.ts";
 import { noteEvent } from "../domain-events.ts";
 import type { Handlers } from "../http/handlers.ts";
@@ -11,7 +12,7 @@ import type { Session } from "../store/store.ts";
 import type { FacilityRow, TerritoryRow } from "../store/tables.ts";
 import { isSandboxHealthy, maxConcurrent } from "../territories/capacity.ts";
 import { decisionOf, signDecision } from "./decision.ts";
-import { workloadOf } from "./workload.ts";
+import { askedOf, imageOf } from "./workload.ts";
 
 type Poll = Handlers["nodes.poll"];
 
@@ -27,6 +28,7 @@ export function poll(services: Services): Poll {
 				accountId: territory.account_id,
 				territoryId: territory.id,
 				profiles: [...new Set(profiles)].filter((profile) => isSandboxHealthy(territory, profile)),
+				runs: body.workload_schemas?.includes(WORKLOAD_SCHEMA) ? "workloads" : "specifications",
 				most: Math.min(wanted, free),
 			});
 			const given: Leased[] = [];
@@ -94,9 +96,7 @@ async function judgeAgain(session: Session, directive: Directive): Promise<Resol
 	};
 	const rows = await applicablePolicies(session, scope);
 	const policies = rows.map((row) => ({ id: row.id, dimensions: dimensionsOf(row) }));
-	const capabilities = jsonOf<Record<string, Json>>(directive.requested_capabilities);
-	const asked = { profile: directive.sandbox_profile, command: directive.command, capabilities };
-	return resolve(asked, policies, timeOf(session.nowMs));
+	return resolve(askedOf(directive), policies, timeOf(session.nowMs));
 }
 
 /**
@@ -107,7 +107,7 @@ function renewed(directive: Directive, resolution: Resolution, services: Service
 	const effective = jsonText(resolution.effective);
 	if (effective === directive.effective_capabilities) return undefined;
 	const limits = jsonOf<Record<string, number>>(directive.limits);
-	const workload = workloadOf({ ...directive, limits, effective: resolution.effective });
+	const workload = workloadOf({ ...directive, image: imageOf(directive), limits, effective: resolution.effective });
 	const decision = { ...decisionOf(workload, resolution), verdict: "allow" as const };
 	return {
 		effective_capabilities: effective,

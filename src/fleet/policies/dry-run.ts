@@ -1,8 +1,8 @@
-import type { Json } from "../../core/index.ts";
 import { personOf } from "../directives/create.ts";
+import { askedOf } from "../directives/workload.ts";
 import type { Handlers } from "../http/handlers.ts";
 import { refusal } from "../http/refusal.ts";
-import { jsonOf, jsonText, timeOf } from "../rows.ts";
+import { jsonText, timeOf } from "../rows.ts";
 import type { Session } from "../store/store.ts";
 import type { DirectiveRow } from "../store/tables.ts";
 import { applicablePolicies, dimensionsOf, type PolicyScope } from "./applicable.ts";
@@ -44,11 +44,7 @@ async function compare(session: Session, directive: DirectiveRow, tried: Tried |
 	};
 	const rows = await applicablePolicies(session, scope);
 	const now = rows.map((row) => ({ id: row.id, priority: row.priority, dimensions: dimensionsOf(row) }));
-	const asked = {
-		profile: directive.sandbox_profile,
-		command: directive.command,
-		capabilities: jsonOf<Record<string, Json>>(directive.requested_capabilities),
-	};
+	const asked = askedOf(directive);
 	const at = timeOf(session.nowMs);
 	const before = resolve(asked, now, at);
 	const after = tried === null || !applies(tried, scope) ? before : resolve(asked, withChange(now, tried), at);

@@ -1,3 +1,4 @@
+import { ISOLATION_PROFILES } from "../../api/conduits/schema.ts";
 import type { Json } from "../../core/index.ts";
 import {
 	type CapabilityPolicy,
@@ -12,12 +13,14 @@ import {
 	strictestTier,
 } from "../../governance/index.ts";
 import type { Tier } from "../../governance/schema.ts";
+import { reviewersOf, sandboxRefusals } from "./sandbox-rules.ts";
 import { resolveSecrets } from "./secrets.ts";
 
 /** What a directive asks for, as far as policies look at it. */
 export interface Asked {
 	readonly profile: string;
 	readonly command: string;
+	readonly image: { readonly digest: string } | null;
 	readonly capabilities: Readonly<Record<string, Json | undefined>>;
 }
 
@@ -42,11 +45,10 @@ export interface Resolution {
 /** Section 5.5. */
 const WORKSPACE_ONLY = { read: ["workspace:**"], write: ["workspace:**"] };
 const NOTHING = { read: [], write: [] };
-const CONFINED: ReadonlySet<string> = new Set(["untrusted", "trusted", "darwin-automation"]);
+const CONFINED: ReadonlySet<string> = new Set(["untrusted", "trusted", "darwin-automation", ...ISOLATION_PROFILES]);
 const NO_NETWORK: NetCapability = { mode: "none" };
-/** Our key of `sandbox_profile_rules`: how many must approve. Existing policies have none. */
-const REVIEWERS = "required_approvals";
-const MOST_REVIEWERS = 10;
+/** What holds an untrusted command holds any: those that name how it is held are inspected no further. */
+const INSPECTED: ReadonlySet<string> = new Set(["trusted", "host", "darwin-automation"]);
 
 /** PolicyResolver, sections 6.7 and 6.8. Pure: the same at creation, at every poll and in a dry run. */
 export function resolve(asked: Asked, policies: readonly NamedPolicy[], resolvedAt: string): Resolution {
@@ -62,13 +64,17 @@ export function resolve(asked: Asked, policies: readonly NamedPolicy[], resolved
 		networkMode: net.mode,
 		writesOutsideWorkspace: fs.write.some((path) => !isCovered(path, ["/workspace"])),
 	});
-	const shapes = commandLabels(asked.command, asked.profile as CommandProfile);
+	const shapes = commandLabels(
+		asked.command,
+		INSPECTED.has(asked.profile) ? (asked.profile as CommandProfile) : "untrusted",
+	);
 	const shapeTier: Tier = shapes.verdict === "safe" ? "skip" : shapes.verdict;
-	const secretsTier: Tier = secrets.refusals.length > 0 ? "forbidden" : "skip";
-	const verdict = strictestTier(strictestTier(approval.verdict, shapeTier), secretsTier);
+	const refusals = [...secrets.refusals, ...sandboxRefusals(asked, merged.sandbox_profile_rules)];
+	const refusedTier: Tier = refusals.length > 0 ? "forbidden" : "skip";
+	const verdict = strictestTier(strictestTier(approval.verdict, shapeTier), refusedTier);
 	return {
 		verdict,
-		reasons: [...approval.fired.map(({ reason }) => reason), ...shapes.labels, ...secrets.refusals],
+		reasons: [...approval.fired.map(({ reason }) => reason), ...shapes.labels, ...refusals],
 		violations: shapes.verdict === "forbidden" ? shapes.labels : [],
 		approvalsNeeded: verdict === "needs_approval" ? reviewersOf(merged.sandbox_profile_rules) : 0,
 		effective: effective as unknown as Resolution["effective"],
@@ -82,11 +88,6 @@ export function resolve(asked: Asked, policies: readonly NamedPolicy[], resolved
 			approval: merged.approval,
 		},
 	};
-}
-
-function reviewersOf(rules: Json): number {
-	const asked: unknown = objectOf(rules)?.[REVIEWERS];
-	return Number.isInteger(asked) ? Math.min(Math.max(Number(asked), 1), MOST_REVIEWERS) : 1;
 }
 
 function objectOf(value: Json | undefined): { readonly [member: string]: never } | null {

@@ -2,7 +2,10 @@ import { z } from "zod";
 import type { Json } from "../../core/index.ts";
 import { secretNameSchema } from "../../runtime/schema.ts";
 
-const askedSchema = z.object({ refs: z.array(secretNameSchema).max(64) });
+const askedSchema = z.object({
+	refs: z.array(secretNameSchema).max(64).default([]),
+	stdin: secretNameSchema.optional(),
+});
 const policySchema = z.object({ allowed_refs: z.array(z.string()).max(1000) });
 
 export interface SecretsAllowed {
@@ -19,11 +22,12 @@ export interface SecretsAllowed {
 export function resolveSecrets(asked: Json | undefined, policy: Json): SecretsAllowed {
 	if (asked === undefined || asked === null) return { effective: policy, refusals: [] };
 	const read = askedSchema.safeParse(asked);
-	if (!read.success) return { effective: policy, refusals: ['secrets must be {"refs": ["NAME", …]}'] };
-	const { refs } = read.data;
-	if (refs.length === 0) return { effective: policy, refusals: [] };
+	if (!read.success) return { effective: policy, refusals: ['secrets must be {"refs": ["NAME", …], "stdin": "NAME"}'] };
+	const { refs, stdin } = read.data;
+	const names = [...refs, ...(stdin === undefined ? [] : [stdin])];
+	if (names.length === 0) return { effective: policy, refusals: [] };
 	const allowed = policySchema.safeParse(policy).data?.allowed_refs ?? [];
-	const refusals = refs.filter((ref) => !allowed.includes(ref)).map((ref) => `no policy allows the secret ${ref}`);
+	const refusals = names.filter((ref) => !allowed.includes(ref)).map((ref) => `no policy allows the secret ${ref}`);
 	const said = typeof policy === "object" && policy !== null && !Array.isArray(policy) ? policy : {};
-	return { effective: { ...said, refs }, refusals };
+	return { effective: { ...said, ...read.data }, refusals };
 }

@@ -96,7 +96,13 @@ function queueTests(stores: SampleStores, databases: Databases): void {
 				}),
 			);
 		}
-		const claim = { accountId: owner.accountId, territoryId: territory, profiles: ["untrusted", "trusted"], most: 10 };
+		const claim = {
+			accountId: owner.accountId,
+			territoryId: territory,
+			profiles: ["untrusted", "trusted"],
+			runs: "workloads",
+			most: 10,
+		} as const;
 		const found = await store.transaction((session) => claimable(session, claim));
 		assert.deepEqual(
 			found.map(({ id }) => ids.indexOf(id)),
@@ -201,7 +207,13 @@ async function take(session: Session, step: Step): Promise<void> {
 }
 
 async function claimAll(session: Session, owner: Owner, territoryId: string, most: number): Promise<Directive[]> {
-	const claim = { accountId: owner.accountId, territoryId, profiles: ["untrusted"], most };
+	const claim = {
+		accountId: owner.accountId,
+		territoryId,
+		profiles: ["untrusted"],
+		runs: "specifications",
+		most,
+	} as const;
 	const leased: Directive[] = [];
 	for (const directive of await claimable(session, claim)) {
 		const terms = { territoryId, leaseId: newId(session.nowMs), expiresAt: session.nowMs + LEASE_MS };
