@@ -111,6 +111,21 @@ const CASES: readonly (readonly [
 	["kernel counters", "bytes that nothing explains", counted({ verdict: "unaccounted-egress" })],
 	["kernel counters", "unexplained bytes called agreement", counted({ unexplainedBytes: 1 })],
 	["kernel counters", "more sent than explained", counted({ interfaceTxBytes: 5000 })],
+	["artifacts", "one that nobody asked for", set({ artifacts: [{ name: "a", bytes: 1, digest: OTHER_DIGEST }] })],
+	["artifacts", "none said though asked for", (p) => Object.assign(p.workload, { artifacts: ["a"] })],
+	[
+		"artifacts",
+		"one that is no subject",
+		(p) => {
+			Object.assign(p.workload, { artifacts: ["*"] });
+			Object.assign(p, { artifacts: [{ name: "a", bytes: 1, digest: OTHER_DIGEST }] });
+		},
+	],
+	[
+		"artifacts",
+		"a subject that is none",
+		(_, whole) => whole.subject.push({ name: "artifacts/a", digest: { sha256: "0".repeat(64) } }),
+	],
 	["attestation", "evidence nobody can check", (p) => p.evidence.push({ format: "tpm2" })],
 ];
 

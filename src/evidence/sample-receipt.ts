@@ -7,7 +7,7 @@ import { type Signer, signerOf } from "./keys.ts";
 import { leafHash, merkleRoot, subtreesOf, treeHash } from "./merkle.ts";
 import { inclusionProof } from "./merkle-proof.ts";
 import { type SealedReceipt, sealReceipt } from "./receipt.ts";
-import type { Inclusion, ReceiptParts, ReceiptSubject } from "./schema.ts";
+import { artifactSubject, type Inclusion, type ReceiptParts, type ReceiptSubject } from "./schema.ts";
 
 /** A whole receipt with everything in it, for tests. Its keys come from seeds, so that every run of a test is the same. */
 
@@ -171,7 +171,9 @@ export function sampleSealed(
 	signer: Signer,
 	change: (parts: ReceiptParts) => ReceiptParts = (parts) => parts,
 ): SealedReceipt {
-	return sealReceipt({ predicate: change(sampleParts(signer)), subjects: sampleSubjects(), signer });
+	const predicate = change(sampleParts(signer));
+	const artifacts = (predicate.artifacts ?? []).map(({ name, digest }) => ({ name: artifactSubject(name), digest }));
+	return sealReceipt({ predicate, subjects: [...sampleSubjects(), ...artifacts], signer });
 }
 
 /** The place of a sealed receipt in a journal of five entries, as its fourth. */

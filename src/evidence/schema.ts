@@ -2,7 +2,13 @@ import { z } from "zod";
 import { type Digest, digestSchema, runIdSchema } from "../core/index.ts";
 import { ledgerEntrySchema, ledgerSummarySchema } from "../egress/schema.ts";
 import { approvalSchema, decisionSchema } from "../governance/schema.ts";
-import { guaranteeSchema, launchPlanSchema, shortfallSchema, workloadSchema } from "../runtime/schema.ts";
+import {
+	artifactSchema,
+	guaranteeSchema,
+	launchPlanSchema,
+	shortfallSchema,
+	workloadSchema,
+} from "../runtime/schema.ts";
 
 /** in-toto Statement v1 type and the predicate that Vouch defines. */
 export const STATEMENT_TYPE = "https://in-toto.io/Statement/v1";
@@ -79,6 +85,8 @@ export const receiptPredicateSchema = z.strictObject({
 		/** Changed paths past the listing limit. */
 		omitted: count,
 	}),
+	/** Files that it handed over; absent when the workload asks for none. Each is a subject too. */
+	artifacts: z.array(artifactSchema).optional(),
 	node: z.strictObject({
 		name: z.string(),
 		/** Key id: SHA-256 of the raw Ed25519 public key. */
@@ -103,6 +111,11 @@ export type ReceiptParts = Omit<ReceiptPredicate, Derived>;
 export interface ReceiptSubject {
 	readonly name: string;
 	readonly digest: Digest;
+}
+
+/** An artifact's name among the subjects: no other has a slash. */
+export function artifactSubject(name: string): string {
+	return `artifacts/${name}`;
 }
 
 /** Subjects are what the run produced: stdout, stderr, diff, artifacts. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { canonicalJson, toBase64, utf8 } from "../core/index.ts";
+import { canonicalJson, digestOf, digestOfJson, toBase64, utf8 } from "../core/index.ts";
 import { EMPTY_ROOT } from "./merkle.ts";
 import { receiptFileBytes } from "./receipt.ts";
 import {
@@ -36,7 +36,7 @@ describe("a whole receipt", () => {
 		assert.equal(verdict.level, "L0");
 		assert.equal(verdict.receipt.predicate.runId, statement.predicate.runId);
 		const open = verdict.claims.filter(({ status }) => status === "not-claimed").map(({ claim }) => claim);
-		assert.deepEqual(open, ["outputs", "attestation", "re-execution"]);
+		assert.deepEqual(open, ["outputs", "artifacts", "attestation", "re-execution"]);
 		assert.equal(renderVerdict(verdict).exitCode, 0);
 	});
 
@@ -47,6 +47,25 @@ describe("a whole receipt", () => {
 		assert.deepEqual(check({ stdout: utf8("hullo\n") }), ["outputs"]);
 		assert.deepEqual(check({ "workspace.diff": utf8("") }), ["outputs"]);
 		assert.deepEqual(check({ constructor: utf8("") }), ["outputs"]);
+	});
+
+	it("holds what a run handed over to what was asked for, and to the files themselves", () => {
+		const file = utf8("built\n");
+		const artifacts = [{ name: "dist/app", bytes: file.length, digest: digestOf(file) }];
+		const asking = (patterns: string[]) =>
+			sampleReceipt(signer, (parts) => {
+				const asked = { ...parts.workload, artifacts: patterns };
+				const launchPlan = { ...parts.launchPlan, workloadDigest: digestOfJson(asked) };
+				const decision = { ...parts.decision, workloadDigest: digestOfJson(asked) };
+				const approvals = parts.approvals.map((each) => ({ ...each, workloadDigest: digestOfJson(asked) }));
+				return { ...parts, workload: asked, launchPlan, decision, approvals, artifacts };
+			});
+		const verdict = verifyReceipt(asking(["dist/"]), { trustedKeys, subjects: { "artifacts/dist/app": file } });
+		assert.equal(verdict.status, "verified", JSON.stringify(verdict.claims));
+		assert.match(detailOf(verdict, "artifacts"), /^1 file, 6 B/);
+		const other = verifyReceipt(asking(["dist/"]), { trustedKeys, subjects: { "artifacts/dist/app": utf8("bilt\n") } });
+		assert.deepEqual(broken(other), ["outputs"]);
+		assert.deepEqual(broken(verify(asking(["*.txt"]))), ["artifacts"]);
 	});
 
 	it("still verifies with the old key after the journal went on under a new one", () => {

@@ -3,7 +3,7 @@ import type { Claim, ClaimStatus } from "./claim.ts";
 import { type Expectations, examine } from "./examination.ts";
 import { failure } from "./failures.ts";
 import { fileForm, journalInclusion, payloadForm, signature, signer, statementType } from "./file-claims.ts";
-import { outputs } from "./output-claims.ts";
+import { artifacts, outputs } from "./output-claims.ts";
 import {
 	attestation,
 	decision,
@@ -36,6 +36,7 @@ const CHECKLIST: NonEmpty<Claim> = [
 	ledger,
 	kernelCounters,
 	outputs,
+	artifacts,
 	journalInclusion,
 	attestation,
 	reExecution,

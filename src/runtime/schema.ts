@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { digestSchema, runIdSchema } from "../core/index.ts";
+import { artifactNameSchema, artifactPatternSchema, digestSchema, runIdSchema } from "../core/index.ts";
 import { networkRulesSchema } from "../egress/schema.ts";
 
 /** Properties that a driver keeps for a run, or says that it does not. */
@@ -70,6 +70,18 @@ export const sandboxPathSchema = z
 	.max(4096)
 	.regex(/^\/(?!.*\/\.{1,2}(\/|$))[^\0]*$/, "must be an absolute path without . and .. parts");
 
+/** A file that a run handed over. */
+export const artifactSchema = z.strictObject({
+	/** Path below the workspace. */
+	name: artifactNameSchema,
+	bytes: z.int().nonnegative(),
+	digest: digestSchema,
+});
+export type Artifact = z.infer<typeof artifactSchema>;
+
+/** Of one run: what is beyond is left out, and said. */
+export const ARTIFACT_LIMITS = { files: 1000, bytes: 256 * 2 ** 20 } as const;
+
 /** What will run. Decisions and approvals name the digest of its canonical JSON. */
 export const workloadSchema = z.strictObject({
 	schema: z.literal("vouch.workload/v1"),
@@ -101,6 +113,10 @@ export const workloadSchema = z.strictObject({
 	secretFiles: z.array(secretNameSchema).min(1).max(64).optional(),
 	/** Name of the secret that its stdin is. */
 	secretInput: secretNameSchema.optional(),
+	/** Its standard streams are one terminal, of which it is the first process. */
+	tty: z.literal(true).optional(),
+	/** Which files of the workspace are kept when it has ended, sorted. */
+	artifacts: z.array(artifactPatternSchema).min(1).max(64).optional(),
 	workspace: z
 		.strictObject({
 			/** Absolute path on the machine that runs it. */

@@ -85,6 +85,12 @@ const fileFlags: readonly Flag[] = [
 		completes: "file",
 		summary: "show one more host path read-only, e.g. a toolchain outside /usr",
 	},
+	{
+		name: "--artifact",
+		value: "PATTERN",
+		repeats: "repeats",
+		summary: "keep these files of the workspace as they are at the end: 'dist/*.tgz', '**/*.log', 'out/' for all below",
+	},
 	{ name: "--cwd", value: "DIR", summary: "working directory in the sandbox; default /workspace" },
 	{
 		name: "--env",

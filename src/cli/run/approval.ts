@@ -39,6 +39,7 @@ function showWorkload(decision: Decision, workload: Workload): void {
 		["in", printable(workload.workingDirectory)],
 		["workspace", workspace === null ? "none" : `${printable(workspace.source)} (${workspace.access})`],
 		["also sees", printable(workload.exposed.join(", ")) || "nothing"],
+		["keeps", printable((workload.artifacts ?? []).join(", ")) || "nothing"],
 		["root", workload.root.kind === "host" ? "this machine's system folders" : printable(workload.root.reference)],
 		["network", network.mode === "allowlist" ? `only ${printable(network.allow.join(", "))}` : network.mode],
 		["but never", printable(network.deny.join(", ")) || "-"],

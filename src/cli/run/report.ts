@@ -30,6 +30,7 @@ export function showReport({ predicate, files, hasDiff }: RunOutcome): void {
 		`\n${paint("bold", "vouch:")} ${endingOf(predicate)}`,
 		networkPart(predicate),
 		changesPart(predicate, hasDiff ? "vouch show last --diff" : null),
+		...artifactsPart(predicate, predicate.runId.slice(0, SHORT_ID)),
 		...(predicate.result.notes ?? [])
 			.slice(0, MAX_ROWS)
 			.map((note) => `${paint("yellow", "note")}     ${printable(note)}`),
@@ -47,6 +48,7 @@ export function reportOf({ predicate, files, hasDiff }: RunOutcome): object {
 		result: predicate.result,
 		network: { ...predicate.ledger, attempts: predicate.ledgerEntries },
 		changes: predicate.changes,
+		artifacts: predicate.artifacts ?? [],
 		receipt: files.receipt,
 		stdout: files.stdout,
 		stderr: files.stderr,
@@ -123,6 +125,14 @@ export function changesPart({ changes, workload }: ReceiptPredicate, diff: strin
 	const more = rest > 0 ? [`  … and ${rest} more in the receipt`] : [];
 	const hint = diff === null ? "" : `; the diff: ${diff}`;
 	return [`${title}  ${changes.paths.length + changes.omitted} in the workspace${hint}`, ...rows, ...more].join("\n");
+}
+
+/** @param id of the run or the directive, as people write it */
+export function artifactsPart({ artifacts }: ReceiptPredicate, id: string): readonly string[] {
+	if (artifacts === undefined) return [];
+	const bytes = artifacts.reduce((sum, file) => sum + file.bytes, 0);
+	const hint = artifacts.length === 0 ? "" : `, ${formatBytes(bytes)}; get them: vouch artifacts ${id} --to DIR`;
+	return [`${paint("bold", "kept")}     ${artifacts.length} artifacts${hint}`];
 }
 
 function flagsOf(change: TreeChange): string {

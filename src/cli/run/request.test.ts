@@ -64,6 +64,7 @@ test("with no flags: this folder, read-write, no network, no variables, no limit
 		workspace: { source: realpathSync("."), access: "read-write" },
 		workingDirectory: "/workspace",
 		exposed: [],
+		artifacts: [],
 		environment: {},
 		secrets: [],
 		limits: NO_LIMITS,
@@ -117,6 +118,7 @@ const GOOD: readonly (readonly [flags: readonly string[], part: Partial<RunReque
 	],
 	[["--workspace", "none"], { workspace: null, workingDirectory: "/" }],
 	[["--read-only"], { workspace: { source: realpathSync("."), access: "read-only" } }],
+	[["--artifact", "out/", "--artifact", "a?.log", "--artifact", "out/"], { artifacts: ["a?.log", "out/"] }],
 	[["--expose", "/usr/bin/env"], { exposed: [realpathSync("/usr/bin/env")] }],
 	[["--cwd", "/workspace/src"], { workingDirectory: "/workspace/src" }],
 	[
@@ -172,6 +174,7 @@ const BAD: readonly (readonly [flags: readonly string[], words: RegExp])[] = [
 	[["--allow-method", "=GET"], /--allow-method =GET: write it as/],
 	[["--allow-method", "a.example=GE T"], /--allow-method a\.example=GE T: methods are words such as GET,HEAD/],
 	[["--allow-path", "a.example=v1"], /--allow-path a\.example=v1: the path must begin with \//],
+	[["--artifact", "../x"], /--artifact \.\.\/x: it must be a path below the workspace, with/],
 	[["--expose", "/no/such/path"], /--expose \/no\/such\/path: there is nothing at that path\. Give an existing/],
 	[["--expose", "/"], /--expose \/: that is the whole machine\. Name the folder/],
 	[["--cwd", "src"], /--cwd src: write an absolute path/],

@@ -1,6 +1,6 @@
 import { realpathSync, statSync } from "node:fs";
 import { resolve } from "node:path";
-import { parseByteSize, parseDurationMs } from "../../core/index.ts";
+import { artifactPatternSchema, parseByteSize, parseDurationMs } from "../../core/index.ts";
 import type { HttpRule, NetworkRules } from "../../egress/schema.ts";
 import { SHORTEST_SECRET_BYTES } from "../../runtime/index.ts";
 import type { DriverName, Guarantee, LimitName, Limits } from "../../runtime/schema.ts";
@@ -22,6 +22,8 @@ export interface RunRequest {
 	readonly workspace: { readonly source: string; readonly access: "read-write" | "read-only" } | null;
 	readonly workingDirectory: string;
 	readonly exposed: readonly string[];
+	/** Patterns of files to keep. */
+	readonly artifacts: readonly string[];
 	readonly environment: Readonly<Record<string, string>>;
 	readonly secrets: readonly string[];
 	/** What was asked for; what was not is null and gets the policy's or the built-in default. */
@@ -49,6 +51,7 @@ export function readRequest({ operands, flags }: Invocation, environment: NodeJS
 		workspace,
 		workingDirectory: readWorkingDirectory(flags, workspace),
 		exposed: flags.all("--expose").map(readExposed),
+		artifacts: readArtifacts(flags),
 		...passed,
 		limits: readLimits(flags),
 		stdin: flags.has("--no-stdin") ? "closed" : "passed",
@@ -102,6 +105,16 @@ function existingPath(path: string): string | undefined {
 	} catch {
 		return undefined;
 	}
+}
+
+/** Of `submit` too. */
+export function readArtifacts(flags: FlagValues): readonly string[] {
+	const patterns = [...new Set(flags.all("--artifact"))].sort();
+	for (const pattern of patterns) {
+		const { error } = artifactPatternSchema.safeParse(pattern);
+		if (error !== undefined) throw usage(`--artifact ${pattern}: it ${error.issues[0]?.message}.`);
+	}
+	return patterns;
 }
 
 function readGuarantee(text: string): Guarantee {

@@ -7,6 +7,7 @@
  * Start at  `snapshot.ts`: the exact form of the digest; then `scan.ts`, `comparison.ts`, `git-diff.ts`.
  */
 export { compareTrees } from "./comparison.ts";
+export { copyOut } from "./copy-out.ts";
 export { treeFailures } from "./failures.ts";
 export { DIFF_EXIT, type DiffPlan, type DiffRequest, planWorkspaceDiff, type WorkspaceDiff } from "./git-diff.ts";
 export { type GitHead, readGitHead } from "./git-head.ts";

@@ -2,6 +2,7 @@ import { type Gate, openGate } from "../../egress/index.ts";
 import { readGitHead, type Supervised, socketOwner, type TreeSnapshot } from "../../host/index.ts";
 import { failures } from "../failures.ts";
 import { forgetTrials } from "../trials.ts";
+import { collectArtifacts } from "./artifacts.ts";
 import { changesBetween, scanWorkspace } from "./changes.ts";
 import { workspaceDiff } from "./diff.ts";
 import { type Observed, observe } from "./observe.ts";
@@ -57,7 +58,8 @@ export async function conduct(run: PlannedRun, files: RunFiles, ties: Ties, part
 	const after = await scan();
 	const changes = changesBetween(before, after);
 	const diff = before === null || after === null ? null : await workspaceDiff(head, before, after, changes, parts);
-	return { run, observed, ledger, before, changes, diff, programs };
+	const artifacts = await collectArtifacts(run.workload, after, files.artifacts);
+	return { run, observed, ledger, before, changes, diff, artifacts, programs };
 }
 
 /** The driver makes the sandbox meanwhile, where it can: that takes as long as making ready does. */

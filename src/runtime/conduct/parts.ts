@@ -5,6 +5,7 @@ import type { Host, TreeSnapshot } from "../../host/index.ts";
 import type { Measurements } from "../choose.ts";
 import type { Driver, LaunchPlan } from "../driver.ts";
 import type { Workload } from "../schema.ts";
+import type { CollectedArtifacts } from "./artifacts.ts";
 import type { WorkspaceChanges } from "./changes.ts";
 import type { Observed, Screens } from "./observe.ts";
 import type { Programs } from "./programs.ts";
@@ -66,5 +67,7 @@ export interface Finished {
 	readonly before: TreeSnapshot | null;
 	readonly changes: WorkspaceChanges;
 	readonly diff: Uint8Array | null;
+	/** Null when none were asked for. */
+	readonly artifacts: CollectedArtifacts | null;
 	readonly programs: Programs;
 }

@@ -1,7 +1,13 @@
 import { writeFileSync } from "node:fs";
 import { hostname, release } from "node:os";
 import { type Digest, digestOf } from "../../core/index.ts";
-import type { ReceiptParts, ReceiptPredicate, ReceiptSubject, RunResult } from "../../evidence/schema.ts";
+import {
+	artifactSubject,
+	type ReceiptParts,
+	type ReceiptPredicate,
+	type ReceiptSubject,
+	type RunResult,
+} from "../../evidence/schema.ts";
 import type { Approval, Decision } from "../../governance/schema.ts";
 import type { LaunchPlan } from "../driver.ts";
 import type { Observed } from "./observe.ts";
@@ -9,10 +15,11 @@ import type { Finished } from "./parts.ts";
 import type { RunFiles } from "./records.ts";
 
 /** What the run produced. A diff is kept beside the output. */
-export function subjectsOf({ observed, diff }: Finished, files: RunFiles): readonly ReceiptSubject[] {
+export function subjectsOf({ observed, diff, artifacts }: Finished, files: RunFiles): readonly ReceiptSubject[] {
 	const subjects = [
 		{ name: "stdout", digest: observed.stdout.digest },
 		{ name: "stderr", digest: observed.stderr.digest },
+		...(artifacts?.files ?? []).map(({ name, digest }) => ({ name: artifactSubject(name), digest })),
 	];
 	if (diff === null) return subjects;
 	writeFileSync(files.diff, diff, { mode: 0o600, flag: "wx" });
@@ -27,7 +34,7 @@ export interface Judged {
 
 /** What a receipt says of a run, but for what follows from it. @param keyId of the key that will sign */
 export function receiptPartsOf(finished: Finished, judged: Judged, keyId: Digest): ReceiptParts {
-	const { run, observed, ledger, before, changes } = finished;
+	const { run, observed, ledger, before, changes, artifacts } = finished;
 	const { workload, plan } = run;
 	const launchPlan = JSON.parse(JSON.stringify(plan)) as ReceiptPredicate["launchPlan"];
 	return {
@@ -35,23 +42,29 @@ export function receiptPartsOf(finished: Finished, judged: Judged, keyId: Digest
 		workload,
 		launchPlan,
 		image: workload.root.kind === "image" ? { digest: workload.root.digest, verityRoot: verityRootOf(plan) } : null,
-		inputs: { workspaceBefore: before?.digest ?? null, stdin: observed.stdin },
+		inputs: { workspaceBefore: before?.digest ?? null, stdin: stdinOf(observed, workload.secretInput) },
 		decision: judged.decision,
 		approvals: [...judged.approvals],
 		ledger: ledger.summary,
 		ledgerEntries: ledger.entries,
-		result: resultOf(observed, ledger),
+		result: resultOf(observed, ledger, artifacts?.notes ?? []),
 		workspaceAfter: changes.after,
 		changes: { paths: changes.paths, omitted: changes.omitted },
+		...(artifacts === null ? {} : { artifacts: [...artifacts.files] }),
 		node: { name: hostname(), keyId, programs: finished.programs, kernel: release() },
 		evidence: [],
 	};
 }
 
+/** A secret that was the input leaves no digest: a short one could be guessed from it. */
+function stdinOf({ stdin }: Observed, secretInput: string | undefined): Observed["stdin"] {
+	return secretInput === undefined ? stdin : null;
+}
+
 /** What the machine did wrong comes first. */
-function notesOf(ending: Observed["ending"]): Pick<RunResult, "notes"> {
+function notesOf(ending: Observed["ending"], more: readonly string[]): Pick<RunResult, "notes"> {
 	const failure = ending.cause === "guest-failed" && ending.message !== null ? [ending.message] : [];
-	const notes = [...failure, ...(ending.notes ?? [])].slice(0, 1000).map((note) => note.slice(0, 1000));
+	const notes = [...failure, ...(ending.notes ?? []), ...more].slice(0, 1000).map((note) => note.slice(0, 1000));
 	return notes.length === 0 ? {} : { notes };
 }
 
@@ -62,7 +75,7 @@ function verityRootOf(plan: LaunchPlan): string | null {
 }
 
 /** The first cause that holds names the ending: a run that sent unexplained bytes has failed whatever its exit code. */
-function resultOf(observed: Observed, ledger: Finished["ledger"]): RunResult {
+function resultOf(observed: Observed, ledger: Finished["ledger"], notes: readonly string[]): RunResult {
 	const { ending, stdout, stderr } = observed;
 	return {
 		exitCode: ending.exitCode,
@@ -74,7 +87,7 @@ function resultOf(observed: Observed, ledger: Finished["ledger"]): RunResult {
 		stdoutBytes: stdout.bytes,
 		stderrBytes: stderr.bytes,
 		outputTruncated: stdout.truncated || stderr.truncated,
-		...notesOf(ending),
+		...notesOf(ending, notes),
 	};
 }
 

@@ -51,6 +51,7 @@ export class RunRecords {
 			stdout: join(directory, "stdout"),
 			stderr: join(directory, "stderr"),
 			diff: join(directory, "workspace.diff"),
+			artifacts: join(directory, "artifacts"),
 			receipt: join(directory, `run-${runId}.receipt.json`),
 		};
 	}
@@ -87,6 +88,8 @@ export interface RunFiles {
 	readonly stdout: string;
 	readonly stderr: string;
 	readonly diff: string;
+	/** A folder: each artifact by its digest in hexadecimal. */
+	readonly artifacts: string;
 	readonly receipt: string;
 }
 
