@@ -2,23 +2,28 @@
 export interface Rate {
 	readonly requests: number;
 	readonly windowMs: number;
-	/** What is counted: the network address, or the credential, which is the address where there is none. */
+	/** What is counted: the network that a request comes from, or who proved to be asking. */
 	readonly by: "address" | "credential";
+	/** `waits`: none is refused for being one too many, each waits its turn instead. */
+	readonly past: "refused" | "waits";
 }
 
 const MINUTE_MS = 60_000;
+const REFUSED = { windowMs: MINUTE_MS, by: "credential", past: "refused" } as const;
 
 /**
- * Node routes have the windows of the protocol, but for a directive's own: log chunks are counted by directive and so
- * generously that a chatty command loses nothing (section 2.1, quirk).
+ * Node routes have the windows of the protocol, but for a directive's own: existing nodes don't send a refused log chunk again, so
+ * these wait (section 2.1, quirk). A directive is counted by itself: one that is noisy costs its neighbours nothing.
  */
 export const RATES = {
-	enroll: { requests: 10, windowMs: 60 * MINUTE_MS, by: "address" },
-	poll: { requests: 60, windowMs: MINUTE_MS, by: "credential" },
-	"territory-heartbeat": { requests: 10, windowMs: MINUTE_MS, by: "credential" },
-	"directive-report": { requests: 300, windowMs: MINUTE_MS, by: "credential" },
-	"log-chunk": { requests: 6000, windowMs: MINUTE_MS, by: "credential" },
-	people: { requests: 1200, windowMs: MINUTE_MS, by: "credential" },
-	"sign-in": { requests: 20, windowMs: MINUTE_MS, by: "address" },
+	enroll: { requests: 10, windowMs: 60 * MINUTE_MS, by: "address", past: "refused" },
+	poll: { ...REFUSED, requests: 60 },
+	"territory-heartbeat": { ...REFUSED, requests: 10 },
+	"directive-report": { ...REFUSED, requests: 300 },
+	"log-chunk": { ...REFUSED, requests: 6000, past: "waits" },
+	people: { ...REFUSED, requests: 1200 },
+	"sign-in": { ...REFUSED, requests: 20, by: "address" },
+	/** Of no operation: requests of one network whose credential does not hold. */
+	"wrong-credential": { ...REFUSED, requests: 100, by: "address" },
 } as const satisfies Record<string, Rate>;
 export type RateName = keyof typeof RATES;

@@ -13,6 +13,7 @@ import { directiveHeartbeat, finished, started } from "./directives/reports.ts";
 import { enroll, renewCertificate } from "./enrollment/enroll.ts";
 import { enrollmentTokenHandlers } from "./enrollment/tokens.ts";
 import { facilityHandlers } from "./facilities.ts";
+import { Admission } from "./http/admission.ts";
 import { Authentication, type AuthSettings } from "./http/authenticate.ts";
 import type { Handlers } from "./http/handlers.ts";
 import { type ApiParts, createApi } from "./http/server.ts";
@@ -85,10 +86,11 @@ function handlersOf(services: Services): Handlers {
 
 export function createControlPlane(parts: ControlPlaneParts): ControlPlane {
 	const { store, services, auth, tls, version, log, nowMs } = parts;
-	const authentication = new Authentication(store, services.tokens, auth, nowMs);
 	const { trustedProxies = [] } = parts;
+	const authentication = new Authentication(store, services.tokens, { ...auth, trustedProxies }, nowMs);
 	const handlers = handlersOf(services);
-	const app = createApi({ store, handlers, authentication, nowMs, log, tls, trustedProxies, version });
+	const admission = new Admission(authentication, nowMs);
+	const app = createApi({ store, handlers, admission, nowMs, log, tls, trustedProxies, version });
 	const path = services.settings.cableUrl.startsWith("/") ? services.settings.cableUrl : "/cable";
 	const cable = new Cable({ store, services, authentication, log, path });
 	cable.attach(app.server);

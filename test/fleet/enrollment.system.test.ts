@@ -1,31 +1,13 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { createHash, X509Certificate } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
+import { certificateRequest } from "./certificate-request.ts";
 import { inWorlds } from "./in-worlds.ts";
 import { enrollmentToken, StockNode } from "./stock-node.ts";
 import { API, type World } from "./world.ts";
 
 const ENROLL = "/conduits/v1/territories/enroll";
 const HOUR_MS = 3_600_000;
-
-/** As nexusd makes one: RSA and SHA-256, subject O and CN. */
-function certificateRequest(): string {
-	const home = mkdtempSync(join(tmpdir(), "vouch-test-csr-"));
-	try {
-		const subject = ["-subj", "/O=Cybros Nexus/CN=node"];
-		const files = ["-keyout", join(home, "key"), "-out", join(home, "csr")];
-		execFileSync("openssl", ["req", "-new", "-newkey", "rsa:2048", "-nodes", "-sha256", ...subject, ...files], {
-			stdio: "ignore",
-		});
-		return readFileSync(join(home, "csr"), "utf8");
-	} finally {
-		rmSync(home, { recursive: true, force: true });
-	}
-}
 
 inWorlds("enrollment (conduits 2.3.1, 3.4, 3.5)", (world) => {
 	test("answers 201 with the territory and its settings, and no certificate unless one was asked for", async () => {

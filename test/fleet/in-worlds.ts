@@ -1,15 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
-import type { TerritoryAuthMode } from "../../src/fleet/index.ts";
 import { onBothDatabases } from "./databases.ts";
-import { openWorld, type World } from "./world.ts";
+import { openWorld, type World, type WorldOptions } from "./world.ts";
 
 /** Declares a suite for a control plane on SQLite and for one on PostgreSQL. The world is there when a test begins. */
-export function inWorlds(
-	title: string,
-	suite: (world: () => World) => void,
-	options: { readonly mode?: TerritoryAuthMode } = {},
-): void {
+export function inWorlds(title: string, suite: (world: () => World) => void, options: WorldOptions = {}): void {
 	onBothDatabases(title, (databases) => {
 		let world: World | undefined;
 		before(async () => {

@@ -76,6 +76,7 @@ inWorlds("every row of the table, asked by the wrong ones", (world) => {
 	test("with a node's credential where people are asked for, and the other way round: 401", async () => {
 		const { headers } = await nodeAtWork(world());
 		for (const [name, row] of ROWS.filter(([, { callers }]) => !callers.includes("anyone"))) {
+			world().pass(MINUTE_MS);
 			const wrong = isNodeRow(row) ? world().account.headersOf("owner") : headers;
 			const asking = row.method === "GET" ? { headers: wrong } : { headers: wrong, json: bodyOf(name) };
 			const { status } = await world().ask(row.method, pathOf(row, idsOfNothing()), asking);
@@ -102,6 +103,7 @@ inWorlds("every row of the table, asked by the wrong ones", (world) => {
 		world().pass(MINUTE_MS);
 		const bad = [expired.token, revoked.token, disabled.token, good.token.slice(0, -1), `${good.token}A`];
 		for (const [name, row] of ROWS.filter(([, each]) => isPeopleRow(each))) {
+			world().pass(MINUTE_MS);
 			for (const token of bad) {
 				const json = row.method === "GET" ? {} : { json: bodyOf(name) };
 				const asking = { headers: bearer(token), ...json };

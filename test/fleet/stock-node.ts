@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { addTerritory } from "../../src/fleet/index.ts";
-import { type Account, type Answered, API, type Parsed, type World } from "./world.ts";
+import { newCertificateRequest } from "./certificate-request.ts";
+import { type Account, type Answered, API, type ClientCertificate, type Parsed, type World } from "./world.ts";
 
 /** Bodies that the Go nexusd was seen to send (conduits specification, marked [V]). */
 export const STOCK_HEARTBEAT = {
@@ -19,26 +21,43 @@ export const STOCK_HEARTBEAT = {
 };
 export const STOCK_POLL = { supported_sandbox_profiles: ["host", "untrusted", "trusted"], max_directives_to_claim: 1 };
 
-/** A node as nexusd is one: header authentication, POST with a JSON object, and the newest token of each directive. */
+/**
+ * How a node is known: by the header that nexusd sends in any case; by the fingerprint that a proxy in front of the control plane
+ * adds to it; by its certificate, where the control plane ends TLS itself.
+ */
+export type Credential = "header" | "proxy" | "certificate";
+
+/** A node as nexusd is one: POST with a JSON object, and the newest token of each directive. */
 export class StockNode {
 	readonly world: World;
 	readonly territoryId: string;
+	readonly #credential: Credential;
+	readonly #certificate: ClientCertificate | undefined;
 	readonly #tokens = new Map<string, string>();
 
-	constructor(world: World, territoryId: string) {
+	constructor(world: World, territoryId: string, credential: Credential = "header", certificate?: ClientCertificate) {
 		this.world = world;
 		this.territoryId = territoryId;
+		this.#credential = credential;
+		this.#certificate = certificate;
 	}
 
 	static async enroll(
 		world: World,
 		{ account = world.account, ...more }: { account?: Account } & Record<string, unknown> = {},
+		credential: Credential = "header",
 	): Promise<StockNode> {
 		const token = await enrollmentToken(world, account);
-		const json = { enroll_token: token, name: "node", labels: { os: "linux" }, ...more };
+		const requested = credential === "header" ? undefined : newCertificateRequest("node");
+		const csr = requested === undefined ? {} : { csr_pem: requested.csr };
+		const json = { enroll_token: token, name: "node", labels: { os: "linux" }, ...csr, ...more };
 		const { status, body } = await world.ask("POST", "/conduits/v1/territories/enroll", { json });
 		assert.equal(status, 201, JSON.stringify(body));
-		return new StockNode(world, body.territory_id);
+		if (requested === undefined) return new StockNode(world, body.territory_id, credential);
+		// What nexusd fails without.
+		assert.ok(body.mtls_client_cert_pem !== "" && body.ca_bundle_pem !== "");
+		const certificate = { cert: body.mtls_client_cert_pem, key: requested.key };
+		return new StockNode(world, body.territory_id, credential, certificate);
 	}
 
 	/** A territory that has enrolled before: enrolling itself may only be done ten times an hour. */
@@ -46,16 +65,29 @@ export class StockNode {
 		return new StockNode(world, await world.store.transaction((session) => addTerritory(session, account.owner)));
 	}
 
+	get certificate(): ClientCertificate {
+		return this.#certificate ?? assert.fail("it has no certificate");
+	}
+
+	get fingerprint(): string {
+		return new X509Certificate(this.certificate.cert).fingerprint256;
+	}
+
 	get headers(): Record<string, string> {
-		return { "x-nexus-territory-id": this.territoryId };
+		const own = { "x-nexus-territory-id": this.territoryId };
+		return this.#credential === "proxy" ? { ...own, "x-nexus-client-cert-fingerprint": this.fingerprint } : own;
 	}
 
 	post(path: string, json: unknown = {}, headers: Readonly<Record<string, string>> = {}): Promise<Answered> {
-		return this.world.ask("POST", path, { json, headers: { ...this.headers, ...headers } });
+		return this.world.ask("POST", path, { json, headers: { ...this.headers, ...headers }, ...this.#shown() });
 	}
 
 	get(path: string): Promise<Answered> {
-		return this.world.ask("GET", path, { headers: this.headers });
+		return this.world.ask("GET", path, { headers: this.headers, ...this.#shown() });
+	}
+
+	#shown(): { readonly certificate?: ClientCertificate } {
+		return this.#credential === "certificate" ? { certificate: this.certificate } : {};
 	}
 
 	heartbeat(json: unknown = STOCK_HEARTBEAT): Promise<Answered> {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
@@ -18,6 +18,8 @@ import {
 	openStore,
 } from "../../src/fleet/index.ts";
 import { openKeyStore } from "../../src/journal/index.ts";
+import { writeServerCertificate } from "../agent/server-certificate.ts";
+import { fetchByTls } from "./fetch-by-tls.ts";
 
 /** JSON of every shape, that tests look into. */
 export type Parsed = ReturnType<typeof JSON.parse>;
@@ -35,11 +37,28 @@ export interface Asking {
 	readonly json?: unknown;
 	/** In place of `json`. */
 	readonly raw?: string | Uint8Array<ArrayBuffer>;
+	/** What a client shows of itself to a control plane with TLS. */
+	readonly certificate?: ClientCertificate;
+}
+
+export interface ClientCertificate {
+	readonly cert: string;
+	readonly key: string;
+}
+
+export interface WorldOptions {
+	readonly mode?: TerritoryAuthMode;
+	readonly trustedProxies?: readonly string[];
+	/** `own`: it ends TLS itself and asks for client certificates. Default `none`. */
+	readonly tls?: "own" | "none";
+	readonly nodeVersions?: { readonly latest: string; readonly minimum: string };
 }
 
 /** A control plane of a test on its own port, with two accounts, and a clock that can be moved. */
 export interface World {
 	readonly base: string;
+	/** By which clients know a control plane with TLS. */
+	readonly serverCertificate: string | null;
 	readonly store: Store;
 	readonly tokens: DirectiveTokens;
 	readonly home: string;
@@ -67,7 +86,7 @@ export const API = "/mothership/api/v1";
 
 export async function openWorld(
 	url: string,
-	{ mode = "either", trustedProxies = [] }: { mode?: TerritoryAuthMode; trustedProxies?: readonly string[] } = {},
+	{ mode = "either", trustedProxies = [], tls = "none", nodeVersions }: WorldOptions = {},
 ): Promise<World> {
 	const home = mkdtempSync(join(tmpdir(), "vouch-test-world-"));
 	let passedMs = 0;
@@ -75,27 +94,37 @@ export async function openWorld(
 	const store = await openStore(url, nowMs);
 	const keys = openKeyStore(join(home, "keys"));
 	const tokens = new DirectiveTokens(randomBytes(32), LEASE_MS);
+	const authority = await testAuthority();
+	const server = tls === "own" ? await ownCertificate(home) : null;
 	const plane = createControlPlane({
 		store,
 		services: {
 			tokens,
 			blobs: new DirectoryBlobs(join(home, "blobs")),
-			authority: await testAuthority(),
+			authority,
 			keys,
 			identityProvider: null,
-			settings: { cableUrl: "/cable", nodeVersions: null, maxLogChunkBytes: 262_144, leaseMs: LEASE_MS },
+			settings: {
+				cableUrl: "/cable",
+				nodeVersions: nodeVersions ?? null,
+				maxLogChunkBytes: 262_144,
+				leaseMs: LEASE_MS,
+			},
 		},
 		auth: { territoryMode: mode, fingerprintHeader: "X-Nexus-Client-Cert-Fingerprint", peopleHeaders: "accepted" },
-		tls: null,
+		tls: server && { ...server, ca: authority.certificatePem },
 		trustedProxies,
 		version: "0.1.0",
 		log: pino({ level: "silent" }),
 		nowMs,
 	});
-	const base = `http://127.0.0.1:${await plane.listen({ host: "127.0.0.1", port: 0 })}`;
+	const port = await plane.listen({ host: "127.0.0.1", port: 0 });
+	const base = `${server === null ? "http" : "https"}://127.0.0.1:${port}`;
+	const ca = server?.cert ?? null;
 	const account = await addAccount(store);
 	const world: World = {
 		base,
+		serverCertificate: ca,
 		store,
 		tokens,
 		home,
@@ -105,9 +134,9 @@ export async function openWorld(
 			passedMs += durationMs;
 		},
 		nowMs,
-		ask: (method, path, asking) => ask(base, method, path, asking),
+		ask: (method, path, asking) => ask({ base, ca }, method, path, asking),
 		as: (role, method, path, json) =>
-			ask(base, method, path, { headers: account.headersOf(role), ...(json === undefined ? {} : { json }) }),
+			ask({ base, ca }, method, path, { headers: account.headersOf(role), ...(json === undefined ? {} : { json }) }),
 		runJobs: () => plane.runJobs(),
 		async close() {
 			await plane.close();
@@ -127,6 +156,11 @@ function testAuthority(): Promise<CertificateAuthority> {
 		authority = CertificateAuthority.open(directory, Date.now());
 	}
 	return authority;
+}
+
+async function ownCertificate(directory: string): Promise<ClientCertificate> {
+	const { certificate, key } = await writeServerCertificate(directory);
+	return { cert: readFileSync(certificate, "utf8"), key: readFileSync(key, "utf8") };
 }
 
 async function addAccount(store: Store): Promise<Account> {
@@ -152,15 +186,24 @@ async function addAccount(store: Store): Promise<Account> {
 	};
 }
 
-async function ask(base: string, method: string, path: string, asking: Asking = {}): Promise<Answered> {
+async function ask(
+	{ base, ca }: { readonly base: string; readonly ca: string | null },
+	method: string,
+	path: string,
+	asking: Asking = {},
+): Promise<Answered> {
 	const body = asking.raw ?? (asking.json === undefined ? undefined : JSON.stringify(asking.json));
-	const response = await fetch(base + path, {
-		method,
-		headers: { ...(asking.json === undefined ? {} : { "content-type": "application/json" }), ...asking.headers },
-		...(body === undefined ? {} : { body }),
-		redirect: "manual",
-		signal: AbortSignal.timeout(20_000),
-	});
+	const headers = { ...(asking.json === undefined ? {} : { "content-type": "application/json" }), ...asking.headers };
+	const response =
+		ca === null
+			? await fetch(base + path, {
+					method,
+					headers,
+					...(body === undefined ? {} : { body }),
+					redirect: "manual",
+					signal: AbortSignal.timeout(20_000),
+				})
+			: await fetchByTls(base + path, { method, headers, body, ca, ...asking.certificate });
 	const text = await response.text();
 	const isJson = response.headers.get("content-type")?.startsWith("application/json;") === true;
 	return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };

@@ -106,13 +106,19 @@ function identityProviderOf(settings: ServerSettings, secret: Uint8Array): Ident
 }
 
 /** Said loudly, every time: it is easily forgotten on the way to production. */
-function warnOfDevelopment({ territoryAuth, peopleAuth }: ServerSettings, log: Logger): void {
+function warnOfDevelopment(settings: ServerSettings, log: Logger): void {
+	const { territoryAuth, peopleAuth, fingerprintHeader, trustedProxies, host } = settings;
 	if (territoryAuth !== "mtls")
 		log.warn(
 			`DEVELOPMENT MODE: territory_auth.mode is ${territoryAuth}: anybody who reaches this port may be any territory`,
 		);
 	if (peopleAuth === "headers")
 		log.warn("DEVELOPMENT MODE: people_auth is headers: anybody who reaches this port may be any person");
+	const isHere = host === "127.0.0.1" || host === "::1";
+	if (fingerprintHeader !== "" && trustedProxies.length === 0 && !isHere)
+		log.warn(
+			`territory_auth.fingerprint_header ${fingerprintHeader} is believed from anybody who reaches this port: name the proxy that sets it in listen.trusted_proxies`,
+		);
 }
 
 function tlsOf({ tlsCertificate, tlsKey }: ServerSettings, ca: string) {

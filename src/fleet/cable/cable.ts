@@ -137,8 +137,9 @@ export class Cable {
 		const { searchParams } = new URL(request.url ?? "/", "http://localhost");
 		const asked = searchParams.get("territory_id");
 		const headers = asked === null ? request.headers : { "x-nexus-territory-id": asked, ...request.headers };
-		const shown = { headers, clientCertificate: clientCertificateOf(request.socket), what: "Connecting by WebSocket" };
-		return this.#parts.authentication.territory(shown).catch(() => undefined);
+		const { socket } = request;
+		const shown = { headers, clientCertificate: clientCertificateOf(socket), peer: socket.remoteAddress ?? "" };
+		return this.#parts.authentication.territory({ ...shown, what: "Connecting by WebSocket" }).catch(() => undefined);
 	}
 
 	#hear(connection: Connection, text: string): void {
@@ -189,7 +190,7 @@ export class Cable {
 		if (!message.success) return;
 		const body = message.data;
 		const { store, services, log } = this.#parts;
-		const report = await readReport(body, services).catch((error: unknown) => {
+		const report = await readReport(body, services, "left-out").catch((error: unknown) => {
 			log.warn({ err: error, command: body.command_id }, "a command's result by WebSocket was not taken");
 		});
 		if (report === undefined) return;

@@ -72,8 +72,15 @@ export interface CommandReport {
 	readonly hash: string;
 }
 
-/** Reads a result; throws refusals. The attachment is no part of the hash: a retry without it is a duplicate. */
-export async function readReport(body: ResultBody, { blobs }: Services): Promise<CommandReport> {
+/**
+ * Reads a result; throws refusals. The attachment is no part of the hash: a retry without it is a duplicate. One that is not base64
+ * is refused where the node is answered; by WebSocket it is not, and the result is worth more than the file (section 4.6).
+ */
+export async function readReport(
+	body: ResultBody,
+	{ blobs }: Services,
+	oddAttachment: "refused" | "left-out",
+): Promise<CommandReport> {
 	const problem = (text: string) => refusal("invalid-param", { what: "A command's result", problem: text });
 	const { status, attachment_base64: text } = body;
 	if (status !== "completed" && status !== "failed") throw problem("status is completed or failed");
@@ -84,6 +91,8 @@ export async function readReport(body: ResultBody, { blobs }: Services): Promise
 	if (text === null || text === undefined) return { status, result, errorMessage, attachment: null, hash };
 	if (text.length > (MOST_ATTACHMENT_BYTES / 3) * 4 + 4) throw problem("the attachment has more than 10 MiB");
 	const bytes = bytesFromBase64(text);
+	if (bytes === undefined && oddAttachment === "left-out")
+		return { status, result, errorMessage, attachment: null, hash };
 	if (bytes === undefined) throw problem("attachment_base64 is not base64");
 	const attachment = {
 		digest: await blobs.put(bytes),
@@ -124,7 +133,7 @@ export function nodeCommandHandlers(services: Services) {
 	return {
 		"nodes.pendingCommands": pending,
 		"nodes.commandResult": async (context, { path, body }) => {
-			const report = await readReport(body, services);
+			const report = await readReport(body, services, "refused");
 			return context.store.transaction(async (session) => {
 				const command = await itsCommand(session, context, path.command_id);
 				const answer = { ok: true, command_id: command.id } as const;

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
+import { BlockList, isIPv6 } from "node:net";
 import type { Operation } from "../../api/index.ts";
 import type { Role } from "../../api/people/schema.ts";
 import type { Store } from "../store/store.ts";
@@ -24,6 +25,8 @@ export interface Shown {
 	readonly headers: IncomingHttpHeaders;
 	/** SHA-256 of the client certificate that our own TLS server checked, lower-case hex; null without one. */
 	readonly clientCertificate: string | null;
+	/** Address of whoever connected to us, be it a proxy. */
+	readonly peer: string;
 	/** The path's `directive_id`, or null. */
 	readonly directiveId: string | null;
 	readonly what: string;
@@ -41,12 +44,20 @@ export class Authentication {
 	readonly #store: Store;
 	readonly #tokens: DirectiveTokens;
 	readonly #settings: AuthSettings;
+	/** Who may say whose certificate it checked; undefined where no proxy is named: then whoever reaches the port may. */
+	readonly #proxies: BlockList | undefined;
 	readonly #nowMs: () => number;
 
-	constructor(store: Store, tokens: DirectiveTokens, settings: AuthSettings, nowMs: () => number) {
+	constructor(
+		store: Store,
+		tokens: DirectiveTokens,
+		settings: AuthSettings & { readonly trustedProxies: readonly string[] },
+		nowMs: () => number,
+	) {
 		this.#store = store;
 		this.#tokens = tokens;
 		this.#settings = settings;
+		this.#proxies = settings.trustedProxies.length === 0 ? undefined : listOf(settings.trustedProxies);
 		this.#nowMs = nowMs;
 	}
 
@@ -58,9 +69,10 @@ export class Authentication {
 		return this.#directive(territory, row, shown);
 	}
 
-	async territory({ headers, clientCertificate, what }: Omit<Shown, "directiveId">): Promise<TerritoryRow> {
+	async territory({ headers, clientCertificate, peer, what }: Omit<Shown, "directiveId">): Promise<TerritoryRow> {
 		const { territoryMode, fingerprintHeader } = this.#settings;
-		const told = fingerprintHeader === null ? undefined : headers[fingerprintHeader.toLowerCase()];
+		const isHeard = fingerprintHeader !== null && (this.#proxies === undefined || isIn(this.#proxies, peer));
+		const told = isHeard ? headers[fingerprintHeader.toLowerCase()] : undefined;
 		const fingerprint = clientCertificate ?? normalFingerprint(told);
 		const found =
 			territoryMode === "header" || fingerprint === undefined ? undefined : await this.#byCertificate(fingerprint);
@@ -174,6 +186,22 @@ export class Authentication {
 		);
 		return user && { kind: "person", accountId, userId, role: user.role as Role, tokenId: null };
 	}
+}
+
+/** Addresses and CIDR ranges. */
+function listOf(proxies: readonly string[]): BlockList {
+	const list = new BlockList();
+	for (const proxy of proxies) {
+		const [address = "", bits] = proxy.split("/");
+		const family = isIPv6(address) ? "ipv6" : "ipv4";
+		if (bits === undefined) list.addAddress(address, family);
+		else list.addSubnet(address, Number(bits), family);
+	}
+	return list;
+}
+
+function isIn(list: BlockList, address: string): boolean {
+	return list.check(address, isIPv6(address) ? "ipv6" : "ipv4");
 }
 
 /** Case-sensitive, as the protocol has it. */

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import Fastify, {
 	type FastifyBaseLogger,
 	type FastifyInstance,
@@ -7,16 +6,14 @@ import Fastify, {
 	LogController,
 } from "fastify";
 import type { z } from "zod";
-import { docsPage, type Operation, type OperationName, openApiDocument, operations, RATES } from "../../api/index.ts";
+import { docsPage, type Operation, type OperationName, openApiDocument, operations } from "../../api/index.ts";
 import { newId, VouchError } from "../../core/index.ts";
 import type { Store } from "../store/store.ts";
 import type { TerritoryRow } from "../store/tables.ts";
+import type { Admission } from "./admission.ts";
 import { auditedCall } from "./audited.ts";
-import type { Authentication } from "./authenticate.ts";
-import { clientCertificateOf } from "./client-certificate.ts";
 import type { Context, Handlers, StreamAnswer } from "./handlers.ts";
-import { type Identity, mayCall } from "./identity.ts";
-import { RateLimiter } from "./rate-limiter.ts";
+import type { Identity } from "./identity.ts";
 import { bodyOf, isRefusal, refusal, refusedTo, territoryRefused } from "./refusal.ts";
 import { RefusedNodes } from "./refused-nodes.ts";
 import { storable } from "./storable.ts";
@@ -24,7 +21,7 @@ import { storable } from "./storable.ts";
 export interface ApiParts {
 	readonly store: Store;
 	readonly handlers: Handlers;
-	readonly authentication: Authentication;
+	readonly admission: Admission;
 	readonly nowMs: () => number;
 	readonly log: FastifyBaseLogger;
 	/** Of Vouch, as the OpenAPI document says it. */
@@ -46,7 +43,7 @@ const DOCS_HEADERS = {
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 
-/** The HTTP server of all operations. Checks come in this order: route, method, rate, credential, role, type, size, form. */
+/** The HTTP server of all operations. Checks come in this order: route, method, credential, rate, role, type, size, form. */
 export function createApi(parts: ApiParts): FastifyInstance {
 	const app = Fastify({
 		loggerInstance: parts.log,
@@ -62,7 +59,6 @@ export function createApi(parts: ApiParts): FastifyInstance {
 	app.server.headersTimeout = HEADERS_TIMEOUT_MS;
 	// JSON is all that any of them takes; Fastify would take text too.
 	app.removeContentTypeParser("text/plain");
-	const rates = new RateLimiter();
 	const identities = new WeakMap<FastifyRequest, Identity>();
 	for (const [name, row] of Object.entries<Operation>(operations)) {
 		app.route({
@@ -70,8 +66,7 @@ export function createApi(parts: ApiParts): FastifyInstance {
 			url: row.route.replace(/\{(\w+)\}/g, ":$1"),
 			bodyLimit: row.bodyBytes,
 			onRequest: async (request) => {
-				limit(rates, row, request, parts.nowMs());
-				identities.set(request, await admit(parts.authentication, row, request));
+				identities.set(request, await parts.admission.admit(row, request));
 			},
 			handler: (request, reply) =>
 				answer(parts, name as OperationName, row, identities.get(request) ?? { kind: "anyone" }, request, reply),
@@ -107,33 +102,6 @@ async function noteRefusal(
 	const what = `${request.method} ${pathOf(request)}`;
 	const report = { territory, directiveId: directiveId ?? null, what, address: request.ip };
 	await refused.note(report, error, nowMs).catch((problem) => request.log.error({ err: problem }, "not audited"));
-}
-
-function limit(rates: RateLimiter, { rate }: Operation, request: FastifyRequest, nowMs: number): void {
-	if (rate === null) return;
-	const { requests, windowMs, by } = RATES[rate];
-	const credential = request.headers.authorization ?? request.headers["x-nexus-territory-id"] ?? request.ip;
-	// Kept by digest: a map of credentials is nothing to have in memory.
-	const key = by === "address" ? request.ip : createHash("sha256").update(String(credential)).digest("base64");
-	const seconds = rates.refuse(rate, key, nowMs);
-	if (seconds === undefined) return;
-	const window = windowMs === 60_000 ? "a minute" : `${windowMs / 60_000} minutes`;
-	const error = refusal("rate-limited", { requests: String(requests), window });
-	throw Object.assign(error, { headers: { "retry-after": String(seconds) } });
-}
-
-async function admit(authentication: Authentication, row: Operation, request: FastifyRequest): Promise<Identity> {
-	const what = `${request.method} ${pathOf(request)}`;
-	const { directive_id: directiveId } = request.params as Record<string, string | undefined>;
-	const identity = await authentication.identify(row, {
-		headers: request.headers,
-		clientCertificate: clientCertificateOf(request.raw.socket),
-		directiveId: directiveId ?? null,
-		what,
-	});
-	if (mayCall(identity, row.callers)) return identity;
-	const role = identity.kind === "person" ? identity.role : identity.kind;
-	throw refusal("forbidden", { what, reason: `the role ${role} may not do that; ${row.callers.join(", ")} may` });
 }
 
 async function answer(
