@@ -25,6 +25,12 @@ export const agentFailures = defineFailures({
 		status: 503,
 		sentence: "Giving the secret {secret}: {problem}. The command was not run.",
 	},
+	"image-unavailable": {
+		audience: "operator",
+		retry: "unknown",
+		status: 503,
+		sentence: "Getting the image {image}: {problem} The command was not run.",
+	},
 	"not-prepared": {
 		audience: "caller",
 		retry: "unknown",

@@ -14,7 +14,7 @@ export { ConduitsClient } from "./conduits-client.ts";
 export { type CredentialFiles, Credentials } from "./credentials.ts";
 export type { Engine, Execution, ExecutionTies } from "./engine.ts";
 export { type Enrolled, type Enrolling, enroll } from "./enrollment.ts";
-export { driverStates, FreshMeasurements } from "./execution/driver-health.ts";
+export { driverStates, FreshMeasurements, profilesOf, strongestHere } from "./execution/driver-health.ts";
 export { Facilities } from "./execution/facilities.ts";
 export type { EngineParts } from "./execution/parts.ts";
 export { SandboxEngine } from "./execution/sandbox-engine.ts";

@@ -21,7 +21,7 @@ export {
 	warmImage,
 } from "./drivers/qemu/index.ts";
 export { failures as runtimeFailures } from "./failures.ts";
-export { chooseDriver, drivers, isolatingDrivers, machineDrivers } from "./known-drivers.ts";
+export { candidateDrivers, chooseDriver, drivers, isolatingDrivers, machineDrivers, rootFor } from "./known-drivers.ts";
 export { findRoot, prepareRoot, type RootChoice, type RootOptions } from "./roots/index.ts";
 export { forgetTrials } from "./trials.ts";
 export { BASE_ENVIRONMENT, GUEST } from "./view/index.ts";

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { connect } from "../../src/api/index.ts";
+import type { ReceiptPredicate } from "../../src/evidence/schema.ts";
 import { FrontDoor, type Going, processesWith, until } from "../system/front-door.ts";
 import { type Fleet, newFacility, ownerOf, seen, submitted } from "./people.ts";
 import { writeServerCertificate } from "./server-certificate.ts";
@@ -118,7 +119,7 @@ describe("a control plane and a node, each a process, with client certificates",
 		await startNode();
 	});
 
-	test("secrets are files in memory, masked in every output, and only those that a policy allows", async (context) => {
+	test("secrets are files in memory or the input, masked in every output, and only those that a policy allows", async (context) => {
 		const memory = mkdtempSync("/dev/shm/vouch-agent-");
 		context.after(() => rmSync(memory, { recursive: true, force: true }));
 		const values = join(door.directory, "values");
@@ -141,13 +142,16 @@ describe("a control plane and a node, each a process, with client certificates",
 			await submitted(fleet, facility, { command, ...asked(["deploy-key"]) }),
 		);
 		assert.equal(stdout, "[secret]\ntmpfs\n0\ndeploy-key\n");
-		const receipt = Buffer.from(await fleet.directives.receipt({ directive_id: directive.id })).toString();
-		const { payload } = JSON.parse(receipt).envelope;
-		assert.deepEqual(JSON.parse(Buffer.from(payload, "base64").toString()).predicate.workload.secretFiles, [
-			"deploy-key",
-		]);
-		assert.ok(!Buffer.from(payload, "base64").includes("hunter2"));
+		const predicate = predicateIn(await fleet.directives.receipt({ directive_id: directive.id }));
+		assert.deepEqual(predicate.workload.secretFiles, ["deploy-key"]);
+		assert.ok(!JSON.stringify(predicate).includes("hunter2"));
 		assert.deepEqual(readdirSync(join(memory, "vouch")), []);
+		const given = { requested_capabilities: { secrets: { stdin: "deploy-key" } } };
+		const input = 'read key; test "$key" = hunter2-hunter2 && echo as given; echo $key; ls /run/secrets 2>&1; cat';
+		const read = await seen(fleet, await submitted(fleet, facility, { command: input, ...given }));
+		assert.equal(read.stdout, "as given\n[secret]\nls: cannot access '/run/secrets': No such file or directory\n");
+		const { inputs, workload } = predicateIn(await fleet.directives.receipt({ directive_id: read.id }));
+		assert.deepEqual([workload.secretInput, inputs.stdin], ["deploy-key", null]);
 		await assert.rejects(
 			submitted(fleet, facility, { command, ...asked(["other"]) }),
 			/no policy allows the secret other/,
@@ -205,6 +209,11 @@ describe("a control plane and a node, each a process, with client certificates",
 		assert.match(failed.stderr, /\[prepare\] failed/);
 	});
 });
+
+function predicateIn(receipt: Uint8Array): ReceiptPredicate {
+	const { payload } = JSON.parse(Buffer.from(receipt).toString()).envelope;
+	return JSON.parse(Buffer.from(payload, "base64").toString()).predicate;
+}
 
 function isWritten(path: string): boolean {
 	return existsSync(path) && readFileSync(path).length > 0;

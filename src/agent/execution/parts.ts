@@ -3,6 +3,7 @@ import type { UpstreamProxy } from "../../egress/index.ts";
 import type { PublicKey, Signer } from "../../evidence/index.ts";
 import type { ConductParts, RunRecords } from "../../runtime/index.ts";
 import type { Facilities } from "./facilities.ts";
+import type { ImageSource } from "./images.ts";
 import type { SecretSource } from "./secrets.ts";
 
 /** What an engine is made of. */
@@ -20,6 +21,7 @@ export interface EngineParts extends ConductParts {
 	/** Whether directives of profile `host` may run here, without isolation. */
 	readonly hostProfile: "accepted" | "refused";
 	readonly secrets: SecretSource;
+	readonly images: ImageSource;
 	readonly upstreamProxy: UpstreamProxy | null;
 	/** Free disk below which nothing is begun. */
 	readonly minimumFreeBytes: number;

@@ -64,7 +64,7 @@ function clone(
 	parts: EngineParts,
 ): Promise<Finished> {
 	return withRunDirectory(parts, async (runId, runDirectory) => {
-		const place = { runId, runDirectory, folder, hostProfile: "refused" } as const;
+		const place = { runId, runDirectory, folder, root: null, hostProfile: "refused" } as const;
 		const planned = await plannedHere(cloning(url, ref, folder, destination), place, parts);
 		const files = parts.records.create(recordOf(planned, parts.clock));
 		const ties = {

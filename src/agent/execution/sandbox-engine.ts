@@ -19,12 +19,13 @@ import { type DecidedLease, decideOn } from "./decided-lease.ts";
 import { capacityOf, driverStates, profilesOf } from "./driver-health.ts";
 import { endingOf } from "./ending.ts";
 import { facilityIdSchema, type PruneAges } from "./facilities.ts";
+import { imageOf, imageRefusal } from "./images.ts";
 import { importInto } from "./import-folder.ts";
 import { LogScreens } from "./log-screen.ts";
 import type { EngineParts } from "./parts.ts";
-import { plannedHere } from "./placement.ts";
+import { type Place, plannedHere } from "./placement.ts";
 import { cloneInto } from "./preparation.ts";
-import { type GivenSecrets, giveSecrets } from "./secrets.ts";
+import { giveSecrets } from "./secrets.ts";
 import { variablesOf } from "./variables.ts";
 
 /** Section 5.2. */
@@ -78,7 +79,10 @@ export class SandboxEngine implements Engine {
 		if (!facilityIdSchema.safeParse(lease.spec.facility.id).success)
 			return "The facility's id is no name for a folder. Nothing was run.";
 		const decided = decideOn(lease, this.#parts.controlPlaneKeys);
-		return decided.kind === "refused" ? `The lease is refused: ${decided.reason}. Nothing was run.` : undefined;
+		if (decided.kind === "refused") return `The lease is refused: ${decided.reason}. Nothing was run.`;
+		const { root } = decided.workload;
+		const problem = root.kind === "image" ? await imageRefusal(root, this.#parts.images) : undefined;
+		return problem === undefined ? undefined : `${problem} Nothing was run.`;
 	}
 
 	async execute(lease: Lease, ties: ExecutionTies): Promise<Execution> {
@@ -93,20 +97,30 @@ export class SandboxEngine implements Engine {
 			if (repo_url) await cloneInto(folder, origin, screens, cancels, this.#parts);
 			else if (import_path) await importInto(folder, import_path, this.#parts.importable);
 		};
-		return facilities.use(id, clock.nowMs(), prepare, (folder) => this.#run(lease, decided, folder, screens, cancels));
+		return facilities.use(id, clock.nowMs(), prepare, async (folder) => {
+			const { root } = decided.workload;
+			const image = root.kind === "image" ? await imageOf(root, screens, ties.stop, this.#parts) : null;
+			return this.#run(lease, decided, { folder, root: image }, screens, cancels);
+		});
 	}
 
-	#run(lease: Lease, allowed: Allowed, folder: string, screens: LogScreens, cancels: Cancels): Promise<Execution> {
+	#run(
+		lease: Lease,
+		allowed: Allowed,
+		where: Pick<Place, "folder" | "root">,
+		screens: LogScreens,
+		cancels: Cancels,
+	): Promise<Execution> {
 		const { records, clock, territoryId, hostProfile, upstreamProxy } = this.#parts;
 		return withRunDirectory(this.#parts, async (runId, runDirectory) => {
-			const secrets = await this.#secretsOf(allowed, lease, runDirectory);
-			const place = { runId, runDirectory, folder, hostProfile, secretsFolder: secrets?.folder };
+			const secrets = await giveSecrets(allowed.workload, runDirectory, this.#parts);
+			const place = { ...where, runId, runDirectory, hostProfile, secretsFolder: secrets.folder };
 			const planned = await plannedHere(allowed.workload, place, this.#parts);
 			const files = records.create(recordOf(planned, clock));
 			const ties = {
 				environment: variablesOf(allowed.workload, lease, territoryId),
-				hidden: secrets?.values ?? [],
-				screens,
+				hidden: secrets.values,
+				screens: { ...screens, stdin: secrets.input },
 				cancels,
 				beyondOutputLimit: "cut",
 				upstreamProxy,
@@ -126,13 +140,6 @@ export class SandboxEngine implements Engine {
 				records.forget(runId);
 			}
 		});
-	}
-
-	async #secretsOf({ workload }: Allowed, lease: Lease, runDirectory: string): Promise<GivenSecrets | undefined> {
-		const { secrets, host, log } = this.#parts;
-		if (workload.secretFiles === undefined) return undefined;
-		log.info({ directive: lease.directive_id, secrets: workload.secretFiles }, "secrets are given to a directive");
-		return giveSecrets(workload.secretFiles, runDirectory, secrets, host);
 	}
 
 	#executionOf(finished: Finished, judged: Judged, files: RunFiles, maxDiffBytes: number): Execution {

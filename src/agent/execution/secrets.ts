@@ -1,9 +1,11 @@
 import { mkdirSync, readFileSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import type { Host } from "../../host/index.ts";
 import { SHORTEST_SECRET_BYTES } from "../../runtime/index.ts";
-import { secretNameSchema } from "../../runtime/schema.ts";
+import { secretNameSchema, type Workload } from "../../runtime/schema.ts";
 import { agentFailures } from "../failures.ts";
+import type { EngineParts } from "./parts.ts";
 
 /** Where values of secrets come from: fetched anew for each directive, kept nowhere. */
 export interface SecretSource {
@@ -14,7 +16,10 @@ export interface SecretSource {
 }
 
 export interface GivenSecrets {
-	readonly folder: string;
+	/** Holds a file for each of those that are files; undefined for none. */
+	readonly folder: string | undefined;
+	/** What the command reads from its stdin; null for nothing. */
+	readonly input: Readable | null;
 	/** What no output may show. */
 	readonly values: readonly string[];
 }
@@ -25,29 +30,40 @@ const FETCH_TIMEOUT_MS = 15_000;
 const IN_MEMORY: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 
 /**
- * Fetches the secrets and writes each to a file of its own in the run's private folder, which must lie in memory: what is on a disk
- * stays there. The folder goes with the run. Throws `secret-unavailable`.
+ * Fetches the secrets of a workload. Files lie in the run's private folder, which must lie in memory: what is on a disk stays there.
+ * The folder goes with the run. Throws `secret-unavailable`.
  */
 export async function giveSecrets(
-	names: readonly string[],
+	{ secretFiles = [], secretInput }: Pick<Workload, "secretFiles" | "secretInput">,
 	runDirectory: string,
-	source: SecretSource,
-	host: Host,
+	{ secrets: source, host, log }: Pick<EngineParts, "secrets" | "host" | "log">,
 ): Promise<GivenSecrets> {
+	const names = [...new Set([...secretFiles, ...(secretInput === undefined ? [] : [secretInput])])];
+	if (names.length > 0) log.info({ secrets: names }, "secrets are given to a directive");
+	const values = new Map<string, Buffer>();
+	for (const name of names) values.set(name, await fetchSecret(secretNameSchema.parse(name), source, host));
+	const found = (name: string): Buffer => values.get(name) ?? Buffer.alloc(0);
+	return {
+		folder: secretFiles.length === 0 ? undefined : folderOf(secretFiles, found, runDirectory),
+		input: secretInput === undefined ? null : Readable.from([found(secretInput)]),
+		values: [...values.values()].map((value) => textOf(value)),
+	};
+}
+
+function folderOf(names: readonly string[], found: (name: string) => Buffer, runDirectory: string): string {
 	if (!IN_MEMORY.has(statfsSync(runDirectory).type)) {
 		const problem = `${runDirectory} is not in memory; let XDG_RUNTIME_DIR name a folder on a tmpfs`;
 		throw agentFailures.fail("secret-unavailable", { secret: names.join(", "), problem });
 	}
 	const folder = join(runDirectory, "secrets");
 	mkdirSync(folder, { mode: 0o700 });
-	const values: string[] = [];
-	for (const name of names) {
-		const value = await fetchSecret(secretNameSchema.parse(name), source, host);
-		writeFileSync(join(folder, name), value, { mode: 0o400, flag: "wx" });
-		const text = value.toString("latin1").trimEnd();
-		values.push(Buffer.from(text, "latin1").toString("utf8"));
-	}
-	return { folder, values };
+	for (const name of names) writeFileSync(join(folder, name), found(name), { mode: 0o400, flag: "wx" });
+	return folder;
+}
+
+/** What would be seen of it: without the line break that it may end in. */
+function textOf(value: Buffer): string {
+	return Buffer.from(value.toString("latin1").trimEnd(), "latin1").toString("utf8");
 }
 
 async function fetchSecret(name: string, { directory, command }: SecretSource, host: Host): Promise<Buffer> {

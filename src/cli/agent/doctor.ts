@@ -1,10 +1,10 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync, statfsSync } from "node:fs";
-import { ConduitsClient, driverStates, FreshMeasurements, Transport } from "../../agent/index.ts";
+import { ConduitsClient, driverStates, FreshMeasurements, profilesOf, Transport } from "../../agent/index.ts";
 import { formatBytes, systemClock } from "../../core/index.ts";
 import { askPrivileged, realHost } from "../../host/index.ts";
 import type { Check } from "../../runtime/index.ts";
-import type { Directories } from "../directories.ts";
+import { type Directories, imageDirectory } from "../directories.ts";
 import type { AgentSettings } from "../settings/agent-settings.ts";
 import { agentDirectory, credentialsOf } from "./running-agent.ts";
 
@@ -71,9 +71,12 @@ function decisionCheck({ controlPlaneKey }: AgentSettings): Check {
 }
 
 async function driverChecks(settings: AgentSettings, directories: Directories): Promise<readonly Check[]> {
-	const measured = new FreshMeasurements({ host: realHost(), clock: systemClock, directories });
+	const measured = new FreshMeasurements(
+		{ host: realHost(), clock: systemClock, directories },
+		imageDirectory(directories),
+	);
 	const states = await driverStates({ measured, hostProfile: settings.hostProfile });
-	const isolates = states.some(({ driver, healthy }) => driver !== "host" && healthy === "healthy");
+	const isolates = profilesOf(states).includes("untrusted");
 	return states.map(({ driver, healthy, details }) => ({
 		name: `driver ${driver}`,
 		status: healthy === "healthy" ? "ok" : isolates ? "warning" : "missing",

@@ -18,8 +18,9 @@ import { type PublicKey, parsePublicKey } from "../../evidence/index.ts";
 import { askPrivileged, realHost, settleInOwnGroup } from "../../host/index.ts";
 import { openKeyStore } from "../../journal/index.ts";
 import { type ConductParts, RunRecords, upstreamProxyOf } from "../../runtime/index.ts";
-import type { Directories } from "../directories.ts";
+import { type Directories, imageDirectory } from "../directories.ts";
 import { fail } from "../failures.ts";
+import { authFilesFrom } from "../image/parts.ts";
 import { privateDirectory } from "../node-keys.ts";
 import type { AgentSettings } from "../settings/agent-settings.ts";
 import { programVersion } from "../version.ts";
@@ -135,7 +136,7 @@ function engineOf(settings: AgentSettings, directory: string, directories: Direc
 	const keys = openKeyStore(privateDirectory(join(directory, "keys")));
 	return new SandboxEngine({
 		...machine,
-		measured: new FreshMeasurements(machine),
+		measured: new FreshMeasurements(machine, imageDirectory(directories)),
 		records: new RunRecords(join(directory, "runs")),
 		facilities: new Facilities(settings.workDirectory || join(directory, "facilities")),
 		importable: settings.importable,
@@ -144,6 +145,12 @@ function engineOf(settings: AgentSettings, directory: string, directories: Direc
 		controlPlaneKeys: controlPlaneKeys(settings, log),
 		hostProfile: settings.hostProfile,
 		secrets: { directory: settings.secretsDirectory, command: settings.secretsCommand },
+		images: {
+			directory: imageDirectory(directories),
+			registries: settings.imageRegistries,
+			authFiles: authFilesFrom(process.env, host.userId),
+			proxyEnvironment: process.env,
+		},
 		upstreamProxy: upstreamProxyOf(process.env),
 		minimumFreeBytes: settings.minimumFreeBytes,
 		log,

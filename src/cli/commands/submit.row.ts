@@ -21,7 +21,18 @@ export const submitRow: CommandRow = {
 			name: "--profile",
 			value: "PROFILE",
 			choices: ["untrusted", "trusted", "host", "darwin-automation"],
-			summary: "how it is isolated; default untrusted",
+			summary: "how much it is trusted; default untrusted",
+		},
+		{
+			name: "--isolation",
+			value: "KIND",
+			choices: ["vm", "firecracker", "qemu", "bwrap", "container"],
+			summary: "what holds it, instead of a profile; vm is a machine of its own, which needs an image",
+		},
+		{
+			name: "--image",
+			value: "IMAGE",
+			summary: "run in this image: NAME of this machine's store, or NAME@sha256:… of its machine's or a registry's",
 		},
 		{
 			name: "--net",
@@ -35,6 +46,11 @@ export const submitRow: CommandRow = {
 			value: "NAME",
 			repeats: "repeats",
 			summary: "give it this secret of its machine, as a file below /run/secrets; a policy must allow it",
+		},
+		{
+			name: "--secret-stdin",
+			value: "NAME",
+			summary: "give it this secret of its machine as its input; a policy must allow it",
 		},
 		{ name: "--timeout", value: "TIME", summary: "end it after this, as 90s, 10m, 2h; default 5m" },
 		{ name: "--memory", value: "SIZE", summary: "most memory, as 512M or 2G" },
@@ -57,6 +73,10 @@ export const submitRow: CommandRow = {
 		{
 			command: "vouch submit --facility app --net allowlist --allow github.com:443 -- make test",
 			says: "Tests that fetch from one server:",
+		},
+		{
+			command: "vouch submit --facility app --image tools --isolation vm -- make test",
+			says: "In a machine of its own, booted from an image:",
 		},
 		{ command: "vouch submit --facility app 'make && make install DESTDIR=out'", says: "A line for the shell:" },
 		{ command: "id=$(vouch submit --facility app --detach -- make)", says: "To look at it later:" },

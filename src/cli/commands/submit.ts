@@ -4,7 +4,7 @@ import { between, changedPart, type Directive, predicateOf, receiptHint } from "
 import { facilityMeant } from "../fleet/lookup.ts";
 import { writeChunk } from "../fleet/output.ts";
 import { openSession } from "../fleet/session.ts";
-import { directiveRequest } from "../fleet/submission.ts";
+import { directiveRequest, submittedImage } from "../fleet/submission.ts";
 import { networkPart } from "../run/report.ts";
 import { paint, printable, printJson } from "../screen.ts";
 
@@ -14,7 +14,7 @@ const CANCELED = 130;
 
 /** Submits, follows and ends as the directive ends. */
 export const submitAction: Action = async ({ operands, flags }) => {
-	const body = directiveRequest(operands, flags);
+	const body = directiveRequest(operands, flags, await submittedImage(flags.text("--image")));
 	const { client } = openSession(flags);
 	const key = flags.text("--key");
 	const json = flags.has("--json");

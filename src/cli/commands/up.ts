@@ -1,11 +1,11 @@
-import { driverStates, FreshMeasurements } from "../../agent/index.ts";
+import { driverStates, FreshMeasurements, strongestHere } from "../../agent/index.ts";
 import { systemClock } from "../../core/index.ts";
 import { realHost } from "../../host/index.ts";
-import { type Driver, drivers } from "../../runtime/index.ts";
+import type { Driver } from "../../runtime/index.ts";
 import { type LocalFleet, startLocalFleet } from "../agent/local-fleet.ts";
 import { requestsToEnd } from "../agent/requests-to-end.ts";
 import type { Action } from "../command.ts";
-import type { Directories } from "../directories.ts";
+import { type Directories, imageDirectory } from "../directories.ts";
 import { ownDirectories } from "../node-keys.ts";
 import { paint } from "../screen.ts";
 import { agentSettings } from "../settings/agent-settings.ts";
@@ -48,8 +48,7 @@ function farewell(fleet: LocalFleet): string {
 }
 
 async function strongestDriver(directories: Directories): Promise<Driver | undefined> {
-	const measured = new FreshMeasurements({ host: realHost(), clock: systemClock, directories });
-	const states = await driverStates({ measured, hostProfile: "refused" });
-	const name = states.find(({ healthy }) => healthy === "healthy")?.driver;
-	return drivers.find((driver) => driver.name === name);
+	const machine = { host: realHost(), clock: systemClock, directories };
+	const measured = new FreshMeasurements(machine, imageDirectory(directories));
+	return strongestHere(await driverStates({ measured, hostProfile: "refused" }));
 }

@@ -5,8 +5,8 @@ import { type CompiledRules, compileRules, loopbackListenersOf } from "../../egr
 import { applyPolicyDefaults, decide, type Policy, readPolicy } from "../../governance/index.ts";
 import type { Approval, Decision } from "../../governance/schema.ts";
 import {
+	candidateDrivers,
 	chooseDriver,
-	drivers,
 	findRoot,
 	type Judged,
 	machineDrivers,
@@ -14,6 +14,7 @@ import {
 	type PlanRequest,
 	type PreparedRoot,
 	type RootChoice,
+	rootFor,
 } from "../../runtime/index.ts";
 import {
 	type DriverName,
@@ -95,7 +96,7 @@ async function choose(asking: Asking, parts: Parts): Promise<Chosen> {
 	const unmet: Failure[] = [];
 	let denied: Chosen | undefined;
 	for (const name of candidatesFor(request, asking.root)) {
-		const root = await rootFor(name, asking.root, parts);
+		const root = await preparedFor(name, asking.root, parts);
 		const reference = request.image ?? "";
 		const workload = checked({
 			...asking.asked,
@@ -115,26 +116,14 @@ async function choose(asking: Asking, parts: Parts): Promise<Chosen> {
 	throw fail("cli.no-driver", { problems: sentences(unmet) });
 }
 
-/** Without a name: those that take the root as it is, or unpacked. Nothing is built for a driver that nobody asked for. */
-function candidatesFor({ driver: wanted }: RunRequest, root: RootChoice | null): readonly DriverName[] {
-	if (wanted === "vm") return machineDrivers;
-	if (wanted !== null) return [wanted];
-	const shapes = root === null ? ["host"] : root.native === "image" ? ["image", "folder"] : ["folder"];
-	return drivers
-		.filter(({ strength, roots }) => strength > 0 && roots.some((shape) => shapes.includes(shape)))
-		.map(({ name }) => name);
+/** Also without an image: then a machine says that it needs one. */
+function candidatesFor({ driver, demands }: RunRequest, root: RootChoice | null): readonly DriverName[] {
+	return driver === "vm" ? machineDrivers : candidateDrivers({ isolation: driver, demands: [...demands] }, root);
 }
 
-async function rootFor(name: DriverName, root: RootChoice | null, parts: Parts): Promise<PreparedRoot | null> {
-	const taken = drivers.find((driver) => driver.name === name)?.roots ?? [];
-	if (root === null) {
-		parts.offerImage(undefined);
-		return null;
-	}
-	const prepared = await root.prepare(
-		taken.includes(root.native) ? root.native : taken.includes("image") ? "image" : "folder",
-	);
-	parts.offerImage(prepared.kind === "image" ? prepared : undefined);
+async function preparedFor(name: DriverName, root: RootChoice | null, parts: Parts): Promise<PreparedRoot | null> {
+	const prepared = root === null ? null : await rootFor(name, root);
+	parts.offerImage(prepared?.kind === "image" ? prepared : undefined);
 	return prepared;
 }
 
@@ -191,6 +180,7 @@ function workloadOf(request: RunRequest, policies: readonly Policy[]): Omit<Work
 		secrets: [...request.secrets].sort(),
 		workspace: workspace === null ? null : { ...workspace, protected: protectedPaths(workspace.source, policies) },
 		exposed: [...request.exposed],
+		...(request.artifacts.length === 0 ? {} : { artifacts: [...request.artifacts] }),
 		network: request.network,
 		limits: withDefaults(applyPolicyDefaults(request.limits, policies)),
 		demands: [

@@ -224,6 +224,25 @@ export const agentSettings = {
 		standard: [],
 		reason: "a program that prints the secret whose name is added to its words; asked for what the folder has not",
 	}),
+	imageRegistries: setting({
+		key: "images.registries",
+		flag: null,
+		environment: "VOUCH_AGENT_IMAGE_REGISTRIES",
+		schema: z.preprocess(
+			(value) => (typeof value === "string" ? value.split(",").filter((part) => part !== "") : value),
+			z
+				.array(
+					z
+						.string()
+						.regex(/^[^\s/@]+$/, "must be HOST or HOST:PORT")
+						.max(300),
+				)
+				.max(100),
+		),
+		standard: [],
+		reason:
+			"none: a directive's image must be in this machine's store, unless it lies in a registry that is named here",
+	}),
 	minimumFreeBytes: setting({
 		key: "disk.minimum_free",
 		flag: null,
