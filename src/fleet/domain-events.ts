@@ -17,24 +17,27 @@ export interface DomainEvent {
  * Notes what happened in the same transaction as it happens: it is there exactly when the change is. What people ask for has,
  * beside it, the entry that is written before and completed after (`http/audited.ts`).
  */
-export async function noteEvent({ db, nowMs }: Session, event: DomainEvent): Promise<void> {
-	await db
-		.insertInto("audit_events")
-		.values({
-			id: newId(nowMs),
-			account_id: event.accountId,
-			event_type: event.type,
-			severity: event.severity ?? "info",
-			actor_user_id: event.actorUserId ?? null,
-			territory_id: event.territoryId ?? null,
-			directive_id: event.directiveId ?? null,
-			command_id: event.commandId ?? null,
-			payload: jsonText(event.payload ?? {}),
-			context: "{}",
-			outcome: "done",
-			created_at: nowMs,
-			completed_at: nowMs,
-			journal_index: null,
-		})
-		.execute();
+export function noteEvent(session: Session, event: DomainEvent): Promise<void> {
+	return noteEvents(session, [event]);
+}
+
+export async function noteEvents({ db, nowMs }: Session, events: readonly DomainEvent[]): Promise<void> {
+	if (events.length === 0) return;
+	const rows = events.map((event) => ({
+		id: newId<string>(nowMs),
+		account_id: event.accountId,
+		event_type: event.type,
+		severity: event.severity ?? "info",
+		actor_user_id: event.actorUserId ?? null,
+		territory_id: event.territoryId ?? null,
+		directive_id: event.directiveId ?? null,
+		command_id: event.commandId ?? null,
+		payload: jsonText(event.payload ?? {}),
+		context: "{}",
+		outcome: "done",
+		created_at: nowMs,
+		completed_at: nowMs,
+		journal_index: null,
+	}));
+	await db.insertInto("audit_events").values(rows).execute();
 }

@@ -1,51 +1,90 @@
 import { ISOLATION_PROFILES, SANDBOX_PROFILES } from "../../api/conduits/schema.ts";
 import { imageProblem, needsWorkload, workingDirectoryOf, workloadOf } from "../../api/index.ts";
 import { canonicalJson, digestOfJson, type Json, newId } from "../../core/index.ts";
-import { noteEvent } from "../domain-events.ts";
+import { type DomainEvent, noteEvents } from "../domain-events.ts";
 import type { Handlers } from "../http/handlers.ts";
-import { once } from "../http/idempotency.ts";
+import { type Once, onceEach } from "../http/idempotency.ts";
 import type { Identity } from "../http/identity.ts";
 import { refusal } from "../http/refusal.ts";
-import { applicablePolicies, dimensionsOf } from "../policies/applicable.ts";
-import { type Resolution, resolve } from "../policies/resolve.ts";
+import { applicablePolicies, type PolicyScope } from "../policies/applicable.ts";
+import { type NamedPolicy, type Resolution, resolve } from "../policies/resolve.ts";
 import { flagOf, jsonText, textOf, timeOf } from "../rows.ts";
 import type { Services } from "../services.ts";
-import { addDirective } from "../store/queue.ts";
+import { NEW_DIRECTIVE } from "../store/new-directive.ts";
+import { addDirectives } from "../store/queue.ts";
 import type { Session } from "../store/store.ts";
 import type { DirectiveRow } from "../store/tables.ts";
+import { together } from "../store/together.ts";
 import { decisionOf, signDecision } from "./decision.ts";
 
 type Create = Handlers["directives.create"];
 type Request = Parameters<Create>[1];
+type Answer = Awaited<ReturnType<Create>>;
 
 const PROFILES: ReadonlySet<string> = new Set([...SANDBOX_PROFILES, ...ISOLATION_PROFILES]);
 
+type Asked = Once<Request>;
+
 /** Conduits section 2.5.1: judged, then stored as queued or as waiting for approval. What is forbidden is not stored. */
 export function createDirective(services: Services): Create {
-	return async (context, input) => {
-		const person = personOf(context.identity);
-		const make = async (session: Session) => {
-			const facility = await session.db
-				.selectFrom("facilities")
-				.select("id")
-				.where("id", "=", input.path.facility_id)
-				.where("account_id", "=", person.accountId)
-				.executeTakeFirst();
-			if (facility === undefined) return refusal("not-found", { kind: "facility", id: input.path.facility_id });
-			const created = await judgeAndStore(session, services, person, input);
-			return created instanceof Error ? created : answerOf(created);
-		};
-		const answer = await context.store.transaction((session) =>
-			once(session, context, "directives.create", input, () => make(session)),
-		);
-		// Thrown here, so that what the transaction noted of a refusal stays.
-		if (answer instanceof Error) throw answer;
+	const createEach = together(
+		"transaction",
+		(session, asked: readonly Asked[]) =>
+			onceEach(session, "directives.create", asked, (fresh) => createAll(session, services, fresh)),
+		({ context }) => context.idempotencyKey ?? Symbol(),
+	);
+	return async (context, request) => {
+		const answer = await createEach(context.store, { context, request });
 		context.note({ directiveId: answer.body.directive_id });
 		return answer;
 	};
 }
 
-function answerOf(created: DirectiveRow): Awaited<ReturnType<Create>> {
+/** What became of a request, and what is noted of it: a refusal, too, may be something to look at. */
+interface Judged {
+	readonly answer: Answer | Error;
+	readonly row?: DirectiveRow;
+	readonly event?: DomainEvent;
+}
+
+async function createAll(
+	session: Session,
+	services: Services,
+	asked: readonly Asked[],
+): Promise<readonly (Answer | Error)[]> {
+	if (asked.length === 0) return [];
+	const scopes = asked.map(({ context, request }) => {
+		const { accountId, userId } = personOf(context.identity);
+		return { accountId, userId, facilityId: request.path.facility_id };
+	});
+	const isThere = await facilitiesOf(session, scopes);
+	const policies = await applicablePolicies(session, scopes);
+	// Of one moment: whoever asked first has the smaller id, and is first in the queue.
+	const ids = asked.map(() => newId<string>(session.nowMs)).sort();
+	const judged = asked.map(({ request }, at): Judged => {
+		const scope = scopes[at] as PolicyScope;
+		if (!isThere(scope)) return { answer: refusal("not-found", { kind: "facility", id: scope.facilityId }) };
+		return judge(session, services, { scope, request, policies: policies[at] ?? [], id: ids[at] ?? "" });
+	});
+	await addDirectives(
+		session,
+		judged.flatMap(({ row }) => row ?? []),
+	);
+	await noteEvents(
+		session,
+		judged.flatMap(({ event }) => event ?? []),
+	);
+	return judged.map(({ answer }) => answer);
+}
+
+async function facilitiesOf({ db }: Session, scopes: readonly PolicyScope[]): Promise<(scope: PolicyScope) => boolean> {
+	const ids = scopes.map(({ facilityId }) => facilityId);
+	const rows = await db.selectFrom("facilities").select(["id", "account_id"]).where("id", "in", ids).execute();
+	const accounts = new Map(rows.map(({ id, account_id }) => [id, account_id]));
+	return ({ facilityId, accountId }) => accounts.get(facilityId) === accountId;
+}
+
+function answerOf(created: DirectiveRow): Answer {
 	const body = {
 		directive_id: created.id,
 		state: created.state as "queued",
@@ -63,44 +102,37 @@ export function personOf(identity: Identity): Person {
 	return identity;
 }
 
-async function judgeAndStore(
-	session: Session,
-	services: Services,
-	person: Person,
-	input: Request,
-): Promise<DirectiveRow | Error> {
-	const { body, path } = input;
+interface Case {
+	readonly scope: PolicyScope;
+	readonly request: Request;
+	readonly policies: readonly NamedPolicy[];
+	readonly id: string;
+}
+
+function judge(session: Session, services: Services, one: Case): Judged {
+	const { scope, request, policies } = one;
+	const { body } = request;
 	const command = body.command ?? "";
-	if (command.trim() === "") return refusal("missing-parameter", { what: "A directive", parameter: "command" });
+	if (command.trim() === "")
+		return { answer: refusal("missing-parameter", { what: "A directive", parameter: "command" }) };
 	const problems = problemsOf(body);
-	if (problems.length > 0)
-		return refusal(
-			"validation-failed",
-			{ what: "The directive", problems: problems.join("; ") },
-			{ details: problems },
-		);
-	const scope = { accountId: person.accountId, userId: person.userId, facilityId: path.facility_id };
-	const rows = await applicablePolicies(session, scope);
-	const policies = rows.map((row) => ({ id: row.id, dimensions: dimensionsOf(row) }));
+	if (problems.length > 0) {
+		const said = { what: "The directive", problems: problems.join("; ") };
+		return { answer: refusal("validation-failed", said, { details: problems }) };
+	}
 	const capabilities = body.requested_capabilities as Record<string, Json>;
 	const asked = { profile: body.sandbox_profile, command, image: body.image ?? null, capabilities };
 	const resolution = resolve(asked, policies, timeOf(session.nowMs));
-	if (resolution.verdict === "forbidden") return forbid(session, person, asked, resolution);
-	const row = rowOf(session, person, input, command, resolution, services);
-	await addDirective(session, row);
+	if (resolution.verdict === "forbidden") return forbidden(scope, asked, resolution);
+	const row = rowOf(session, one, command, resolution, services);
 	const needsApproval = resolution.verdict === "needs_approval";
-	await noteEvent(session, {
-		accountId: person.accountId,
-		type: "directive.created",
-		actorUserId: person.userId,
-		directiveId: row.id,
-		payload: {
-			verdict: resolution.verdict,
-			policies_applied: resolution.snapshot.policies_applied,
-			...(needsApproval ? { reasons: resolution.reasons } : {}),
-		},
-	});
-	return row;
+	const payload = {
+		verdict: resolution.verdict,
+		policies_applied: resolution.snapshot.policies_applied,
+		...(needsApproval ? { reasons: resolution.reasons } : {}),
+	};
+	const about = { accountId: scope.accountId, actorUserId: scope.userId, directiveId: row.id };
+	return { answer: answerOf(row), row, event: { ...about, type: "directive.created", payload } };
 }
 
 function problemsOf({ sandbox_profile, image, cwd }: Request["body"]): string[] {
@@ -115,39 +147,35 @@ function problemsOf({ sandbox_profile, image, cwd }: Request["body"]): string[] 
 }
 
 /** Section 2.5.1, steps 1 and 4: refused, and remembered as a thing to look at. */
-async function forbid(
-	session: Session,
-	{ accountId, userId }: Person,
+function forbidden(
+	{ accountId, userId }: PolicyScope,
 	asked: { readonly command: string; readonly profile: string },
 	{ violations, reasons, snapshot }: Resolution,
-): Promise<Error> {
+): Judged {
 	const byShape = violations.length > 0;
-	await noteEvent(session, {
+	const why = byShape ? { violations } : { reasons, policies_applied: snapshot.policies_applied };
+	const event = {
 		accountId,
 		type: byShape ? "directive.command_forbidden" : "directive.policy_forbidden",
 		severity: "critical",
 		actorUserId: userId,
-		payload: {
-			command: asked.command,
-			sandbox_profile: asked.profile,
-			...(byShape ? { violations } : { reasons, policies_applied: snapshot.policies_applied }),
-		},
-	});
-	return byShape
+		payload: { command: asked.command, sandbox_profile: asked.profile, ...why },
+	} as const;
+	const answer = byShape
 		? refusal("command-forbidden", { violations: violations.join(", ") }, { violations: [...violations] })
 		: refusal("policy-forbidden", { reasons: reasons.join(", ") }, { reasons: [...reasons] });
+	return { answer, event };
 }
 
 function rowOf(
 	{ nowMs }: Session,
-	person: Person,
-	{ body, path }: Request,
+	{ scope, request: { body, path }, id }: Case,
 	command: string,
 	resolution: Resolution,
 	services: Services,
 ): DirectiveRow {
 	const described = {
-		id: newId<string>(nowMs),
+		id,
 		facility_id: path.facility_id,
 		sandbox_profile: body.sandbox_profile,
 		command,
@@ -162,8 +190,8 @@ function rowOf(
 	return {
 		...NEW_DIRECTIVE,
 		...described,
-		account_id: person.accountId,
-		requested_by_user_id: person.userId,
+		account_id: scope.accountId,
+		requested_by_user_id: scope.userId,
 		state: isQueued ? "queued" : "awaiting_approval",
 		priority: body.priority,
 		max_attempts: body.max_attempts,
@@ -187,33 +215,3 @@ function rowOf(
 function definedOf<T extends object>(value: T): { [Member in keyof T]: Exclude<T[Member], undefined> } {
 	return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as never;
 }
-
-/** What a directive is before anything happened to it. */
-const NEW_DIRECTIVE = {
-	territory_id: null,
-	approved_by_user_id: null,
-	ready: 0,
-	attempts: 0,
-	lease_id: null,
-	lease_expires_at: null,
-	last_heartbeat_at: null,
-	cancel_requested_at: null,
-	nexus_version: null,
-	sandbox_version: null,
-	started_at: null,
-	stdout_bytes: 0,
-	stderr_bytes: 0,
-	stdout_truncated: 0,
-	stderr_truncated: 0,
-	diff_truncated: 0,
-	exit_code: null,
-	finished_status: null,
-	finished_at: null,
-	result_hash: null,
-	snapshot_before: null,
-	snapshot_after: null,
-	artifacts_manifest: "{}",
-	diff_digest: null,
-	receipt_digest: null,
-	countersignature: null,
-} as const satisfies Partial<DirectiveRow>;

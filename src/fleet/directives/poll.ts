@@ -1,15 +1,16 @@
 import { WORKLOAD_SCHEMA, workloadOf } from "../../api/index.ts";
 import { canonicalJson, digestOfJson, type Json, newId } from "../../core/index.ts";
-import { noteEvent } from "../domain-events.ts";
+import { type DomainEvent, noteEvents } from "../domain-events.ts";
 import type { Handlers } from "../http/handlers.ts";
 import type { Identity } from "../http/identity.ts";
-import { applicablePolicies, dimensionsOf } from "../policies/applicable.ts";
+import { applicablePolicies } from "../policies/applicable.ts";
 import { type Resolution, resolve } from "../policies/resolve.ts";
 import { jsonOf, jsonText, timeOf } from "../rows.ts";
 import { MOST_CLAIMS, POLL_SECONDS, type Services } from "../services.ts";
-import { change, claimable, type Directive, heldBy, lease } from "../store/queue.ts";
+import { changeAll, claimable, type Directive, heldBy, type LeaseTerms, lease } from "../store/queue.ts";
 import type { Session } from "../store/store.ts";
 import type { FacilityRow, TerritoryRow } from "../store/tables.ts";
+import { together } from "../store/together.ts";
 import { isSandboxHealthy, maxConcurrent } from "../territories/capacity.ts";
 import { decisionOf, signDecision } from "./decision.ts";
 import { askedOf, imageOf } from "./workload.ts";
@@ -18,27 +19,14 @@ type Poll = Handlers["nodes.poll"];
 
 /** Leases directives to a territory (conduits section 2.3.3). What is leased was judged by the policies of this moment. */
 export function poll(services: Services): Poll {
+	const leaseEach = together(
+		"transaction",
+		(session, asking: readonly Asking[]) => leaseAll(session, services, asking),
+		({ territory }) => territory.id,
+	);
 	return async ({ identity, store }, { body }) => {
-		const territory = territoryOf(identity);
-		const profiles = body.supported_sandbox_profiles?.length ? body.supported_sandbox_profiles : ["untrusted"];
-		const wanted = Math.min(Math.max(Math.trunc(body.max_directives_to_claim ?? 1) || 1, 1), MOST_CLAIMS);
-		const leased = await store.transaction(async (session) => {
-			const free = maxConcurrent(territory) - (await heldBy(session, territory.id));
-			const found = await claimable(session, {
-				accountId: territory.account_id,
-				territoryId: territory.id,
-				profiles: [...new Set(profiles)].filter((profile) => isSandboxHealthy(territory, profile)),
-				runs: body.workload_schemas?.includes(WORKLOAD_SCHEMA) ? "workloads" : "specifications",
-				most: Math.min(wanted, free),
-			});
-			const given: Leased[] = [];
-			for (const directive of found) {
-				const one = await leaseAfterLooking(session, services, territory, directive);
-				if (one !== undefined) given.push(one);
-			}
-			return given;
-		});
-		const directives = await Promise.all(leased.map((one) => leaseOf(one, services)));
+		const leased = await leaseEach(store, { territory: territoryOf(identity), body });
+		const directives = leased.map((one) => leaseOf(one, services));
 		const retry_after_seconds = directives.length > 0 ? 0 : POLL_SECONDS;
 		return {
 			status: 200,
@@ -53,50 +41,113 @@ export function territoryOf(identity: Identity): TerritoryRow {
 	return identity.territory;
 }
 
+interface Asking {
+	readonly territory: TerritoryRow;
+	readonly body: Parameters<Poll>[1]["body"];
+}
+
 interface Leased {
 	readonly directive: Directive;
 	readonly facility: Pick<FacilityRow, "id" | "repo_url" | "repo_ref" | "import_path">;
 	readonly atMs: number;
 }
 
-async function leaseAfterLooking(
+/** What each of them gets. */
+async function leaseAll(
 	session: Session,
 	services: Services,
-	territory: TerritoryRow,
-	directive: Directive,
-): Promise<Leased | undefined> {
-	const { db, nowMs } = session;
-	const resolution = await judgeAgain(session, directive);
-	if (resolution.verdict === "forbidden") {
-		await change(session, directive, "cancel", { finished_at: nowMs });
-		await noteRevalidation(session, directive, "warn", { action: "canceled", reason: "policy_now_forbidden" });
-		return undefined;
+	asking: readonly Asking[],
+): Promise<readonly (readonly Leased[])[]> {
+	const claimed = await claimEach(session, asking);
+	if (claimed.length === 0) return asking.map(() => []);
+	const { nowMs } = session;
+	const leases: LeaseTerms[] = [];
+	const forbidden: Directive[] = [];
+	const events: DomainEvent[] = [];
+	const resolutions = await judgeAgain(session, claimed);
+	for (const [at, { directive, territoryId }] of claimed.entries()) {
+		const resolution = resolutions[at] as Resolution;
+		if (resolution.verdict === "forbidden") {
+			forbidden.push(directive);
+			events.push(revalidated(directive, "warn", { action: "canceled", reason: "policy_now_forbidden" }));
+			continue;
+		}
+		const changed = renewed(directive, resolution, services);
+		if (changed !== undefined) events.push(revalidated(directive, "info", { action: "capabilities_updated" }));
+		const terms = {
+			directive,
+			territoryId,
+			leaseId: newId<string>(nowMs),
+			expiresAt: nowMs + services.settings.leaseMs,
+		};
+		leases.push({ ...terms, ...(changed === undefined ? {} : { changed }) });
 	}
-	const changed = renewed(directive, resolution, services);
-	if (changed !== undefined) await noteRevalidation(session, directive, "info", { action: "capabilities_updated" });
-	const held = await lease(session, directive, {
-		territoryId: territory.id,
-		leaseId: newId(nowMs),
-		expiresAt: nowMs + services.settings.leaseMs,
-		...(changed === undefined ? {} : { changed }),
+	const values = { finished_at: nowMs };
+	await changeAll(
+		session,
+		forbidden.map((directive) => ({ directive, event: "cancel", values })),
+	);
+	const given = await lease(session, leases);
+	await noteEvents(session, events);
+	const facilities = await facilitiesOf(session, given);
+	const leased = given.flatMap((directive) => {
+		const facility = facilities.get(directive.facility_id);
+		return facility === undefined ? [] : [{ directive, facility, atMs: nowMs }];
 	});
-	const facility = await db
-		.selectFrom("facilities")
-		.select(["id", "repo_url", "repo_ref", "import_path"])
-		.where("id", "=", directive.facility_id)
-		.executeTakeFirstOrThrow();
-	return { directive: held, facility, atMs: nowMs };
+	return asking.map(({ territory }) => leased.filter(({ directive }) => directive.territory_id === territory.id));
 }
 
-async function judgeAgain(session: Session, directive: Directive): Promise<Resolution> {
-	const scope = {
-		accountId: directive.account_id,
-		userId: directive.requested_by_user_id,
-		facilityId: directive.facility_id,
-	};
-	const rows = await applicablePolicies(session, scope);
-	const policies = rows.map((row) => ({ id: row.id, dimensions: dimensionsOf(row) }));
-	return resolve(askedOf(directive), policies, timeOf(session.nowMs));
+interface Claimed {
+	readonly directive: Directive;
+	readonly territoryId: string;
+}
+
+/** One after the other: what one of them claims is not there for the next. */
+async function claimEach(session: Session, asking: readonly Asking[]): Promise<readonly Claimed[]> {
+	const held = await heldBy(
+		session,
+		asking.map(({ territory }) => territory.id),
+	);
+	const claimed: Claimed[] = [];
+	for (const { territory, body } of asking) {
+		const free = maxConcurrent(territory) - (held.get(territory.id) ?? 0);
+		const wanted = Math.min(Math.max(Math.trunc(body.max_directives_to_claim ?? 1) || 1, 1), MOST_CLAIMS);
+		const profiles = body.supported_sandbox_profiles?.length ? body.supported_sandbox_profiles : ["untrusted"];
+		const directives = await claimable(session, {
+			accountId: territory.account_id,
+			territoryId: territory.id,
+			profiles: [...new Set(profiles)].filter((profile) => isSandboxHealthy(territory, profile)),
+			runs: body.workload_schemas?.includes(WORKLOAD_SCHEMA) ? "workloads" : "specifications",
+			most: Math.min(wanted, free),
+			except: claimed.map(({ directive }) => directive.id),
+		});
+		claimed.push(...directives.map((directive) => ({ directive, territoryId: territory.id })));
+	}
+	return claimed;
+}
+
+async function judgeAgain(session: Session, claimed: readonly Claimed[]): Promise<readonly Resolution[]> {
+	const policies = await applicablePolicies(
+		session,
+		claimed.map(({ directive }) => ({
+			accountId: directive.account_id,
+			userId: directive.requested_by_user_id,
+			facilityId: directive.facility_id,
+		})),
+	);
+	const at = timeOf(session.nowMs);
+	return claimed.map(({ directive }, index) => resolve(askedOf(directive), policies[index] ?? [], at));
+}
+
+async function facilitiesOf({ db }: Session, directives: readonly Directive[]) {
+	if (directives.length === 0) return new Map<string, Leased["facility"]>();
+	const ids = directives.map(({ facility_id }) => facility_id);
+	const rows = await db
+		.selectFrom("facilities")
+		.select(["id", "repo_url", "repo_ref", "import_path"])
+		.where("id", "in", ids)
+		.execute();
+	return new Map(rows.map((row) => [row.id, row]));
 }
 
 /**
@@ -118,19 +169,16 @@ function renewed(directive: Directive, resolution: Resolution, services: Service
 	};
 }
 
-function noteRevalidation(
-	session: Session,
-	directive: Directive,
+function revalidated(
+	{ account_id: accountId, id: directiveId }: Directive,
 	severity: "info" | "warn",
 	payload: Readonly<Record<string, string>>,
-): Promise<void> {
-	const { account_id: accountId, id: directiveId } = directive;
-	const type = "directive.lease_policy_revalidated";
-	return noteEvent(session, { accountId, type, severity, directiveId, payload });
+): DomainEvent {
+	return { accountId, type: "directive.lease_policy_revalidated", severity, directiveId, payload };
 }
 
 /** Section 5.1, and after it what existing nodes ignore. */
-async function leaseOf({ directive, facility, atMs }: Leased, services: Services) {
+function leaseOf({ directive, facility, atMs }: Leased, services: Services) {
 	const { id, territory_id, lease_id } = directive;
 	const claims = { directiveId: id, territoryId: territory_id ?? "", leaseId: lease_id };
 	const { id: facilityId, ...origin } = facility;

@@ -1,6 +1,7 @@
 import type { Operation, OperationName } from "../../api/index.ts";
 import { canonicalJson, type Json, newId } from "../../core/index.ts";
-import type { Store } from "../store/store.ts";
+import { together } from "../store/together.ts";
+import { updateEach } from "../store/update-each.ts";
 import type { AuditNote, Context } from "./handlers.ts";
 import { isRefusal } from "./refusal.ts";
 
@@ -19,68 +20,68 @@ export async function auditedCall<Result>(
 	const { identity, store, address } = context;
 	// What nodes report is noted in the transaction that believes it (`domain-events.ts`).
 	if (effect === "read" || identity.kind !== "person") return call(noting);
-	const id = await begin(store, `api.${name}`, identity, address);
+	const id = await begin(store, { operation: name, accountId: identity.accountId, userId: identity.userId, address });
 	try {
 		const result = await call(noting);
-		await complete(store, id, "done", note);
+		await complete(store, { id, outcome: "done", note });
 		return result;
 	} catch (error) {
-		await complete(store, id, isRefusal(error) ? "refused" : "failed", note);
+		await complete(store, { id, outcome: isRefusal(error) ? "refused" : "failed", note });
 		throw error;
 	}
 }
 
-interface Actor {
+interface Begun {
+	readonly operation: OperationName;
 	readonly accountId: string;
 	readonly userId: string;
+	readonly address: string;
 }
 
-function begin(store: Store, eventType: string, { accountId, userId }: Actor, address: string): Promise<string> {
-	// One statement is a transaction by itself.
-	return store.read(async ({ db, nowMs }) => {
-		const id = newId<string>(nowMs);
-		await db
-			.insertInto("audit_events")
-			.values({
-				id,
-				account_id: accountId,
-				event_type: eventType,
-				severity: "info",
-				actor_user_id: userId,
-				territory_id: null,
-				directive_id: null,
-				command_id: null,
-				payload: "{}",
-				context: canonicalJson({ address }),
-				outcome: "pending",
-				created_at: nowMs,
-				completed_at: null,
-				journal_index: null,
-			})
-			.execute();
-		return id;
+const begin = together("transaction", async ({ db, nowMs }, begun: readonly Begun[]) => {
+	const rows = begun.map(({ operation, accountId, userId, address }) => ({
+		id: newId<string>(nowMs),
+		account_id: accountId,
+		event_type: `api.${operation}`,
+		severity: "info",
+		actor_user_id: userId,
+		territory_id: null,
+		directive_id: null,
+		command_id: null,
+		payload: "{}",
+		context: canonicalJson({ address }),
+		outcome: "pending",
+		created_at: nowMs,
+		completed_at: null,
+		journal_index: null,
+	}));
+	await db.insertInto("audit_events").values(rows).execute();
+	return rows.map(({ id }) => id);
+});
+
+interface Completed {
+	readonly id: string;
+	readonly outcome: "done" | "refused" | "failed";
+	readonly note: AuditNote;
+}
+
+const complete = together("transaction", async (session, completed: readonly Completed[]) => {
+	const updates = completed.map(({ id, outcome, note }) => {
+		const about = {
+			directive_id: note.directiveId ?? null,
+			command_id: note.commandId ?? null,
+			territory_id: note.territoryId ?? null,
+		};
+		const { severity = "info", payload = {} } = note;
+		const values = {
+			...about,
+			outcome,
+			severity,
+			payload: canonicalJson(payload as Json),
+			completed_at: session.nowMs,
+		};
+		return { id, values };
 	});
-}
-
-async function complete(
-	store: Store,
-	id: string,
-	outcome: "done" | "refused" | "failed",
-	note: AuditNote,
-): Promise<void> {
-	await store.read(({ db, nowMs }) =>
-		db
-			.updateTable("audit_events")
-			.set({
-				outcome,
-				completed_at: nowMs,
-				severity: note.severity ?? "info",
-				payload: canonicalJson((note.payload ?? {}) as Json),
-				...(note.directiveId === undefined ? {} : { directive_id: note.directiveId }),
-				...(note.commandId === undefined ? {} : { command_id: note.commandId }),
-				...(note.territoryId === undefined ? {} : { territory_id: note.territoryId }),
-			})
-			.where("id", "=", id)
-			.execute(),
-	);
-}
+	await updateEach(session, "audit_events", updates);
+	return completed.map(() => undefined);
+});

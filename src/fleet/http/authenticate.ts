@@ -5,6 +5,7 @@ import type { Operation } from "../../api/index.ts";
 import type { Role } from "../../api/people/schema.ts";
 import type { Store } from "../store/store.ts";
 import type { TerritoryRow } from "../store/tables.ts";
+import { apiToken, holderOf, territoryByCertificate, territoryById, userById } from "./credentials.ts";
 import type { DirectiveTokens } from "./directive-token.ts";
 import { type Identity, lesserRole } from "./identity.ts";
 import { refusal, refusedTo } from "./refusal.ts";
@@ -75,7 +76,9 @@ export class Authentication {
 		const told = isHeard ? headers[fingerprintHeader.toLowerCase()] : undefined;
 		const fingerprint = clientCertificate ?? normalFingerprint(told);
 		const found =
-			territoryMode === "header" || fingerprint === undefined ? undefined : await this.#byCertificate(fingerprint);
+			territoryMode === "header" || fingerprint === undefined
+				? undefined
+				: await territoryByCertificate(this.#store, fingerprint);
 		const byHeader = territoryMode === "mtls" ? undefined : await this.#byId(headers["x-nexus-territory-id"]);
 		const territory = found ?? byHeader;
 		const fix = "Show the client certificate of an enrolled territory, or enroll again.";
@@ -107,13 +110,7 @@ export class Authentication {
 		const forbid = (reason: string) => refusedTo(territory, refusal("forbidden", { what, reason }));
 		if (claims.territoryId !== territory.id) throw forbid("the token was given to another territory");
 		if (claims.directiveId !== directiveId) throw forbid("the token is another directive's");
-		const held = await this.#store.read(({ db }) =>
-			db
-				.selectFrom("directives")
-				.select(["territory_id", "lease_id"])
-				.where("id", "=", claims.directiveId)
-				.executeTakeFirst(),
-		);
+		const held = await holderOf(this.#store, claims.directiveId);
 		if (held === undefined)
 			throw refusedTo(territory, refusal("not-found", { kind: "directive", id: claims.directiveId }));
 		if (held.territory_id !== territory.id) throw forbid("another territory holds the directive now");
@@ -121,40 +118,13 @@ export class Authentication {
 		return { kind: "directive", territory, directiveId: claims.directiveId, leaseId: claims.leaseId };
 	}
 
-	#byCertificate(fingerprint: string): Promise<TerritoryRow | undefined> {
-		return this.#store.read(({ db, nowMs }) =>
-			db
-				.selectFrom("certificates as c")
-				.innerJoin("territories as t", "t.id", "c.territory_id")
-				.selectAll("t")
-				.where("c.fingerprint", "=", fingerprint)
-				.where("c.revoked_at", "is", null)
-				.where("c.expires_at", ">", nowMs)
-				.executeTakeFirst(),
-		);
-	}
-
 	async #byId(id: string | string[] | undefined): Promise<TerritoryRow | undefined> {
-		if (typeof id !== "string" || !UUID.test(id)) return undefined;
-		return this.#store.read(({ db }) =>
-			db.selectFrom("territories").selectAll().where("id", "=", id.toLowerCase()).executeTakeFirst(),
-		);
+		return typeof id === "string" && UUID.test(id) ? territoryById(this.#store, id.toLowerCase()) : undefined;
 	}
 
 	async #byApiToken(token: string): Promise<Identity | undefined> {
 		const digest = tokenDigestOf(token);
-		const found = await this.#store.read(({ db, nowMs }) =>
-			db
-				.selectFrom("api_tokens as t")
-				.innerJoin("users as u", "u.id", "t.user_id")
-				.select(["t.id", "t.account_id", "t.user_id", "t.role", "t.last_used_at", "u.role as user_role"])
-				// Found by its digest: how long that takes says nothing of the token.
-				.where("t.token_digest", "=", digest)
-				.where("t.revoked_at", "is", null)
-				.where((is) => is.or([is("t.expires_at", "is", null), is("t.expires_at", ">", nowMs)]))
-				.where("u.disabled", "=", 0)
-				.executeTakeFirst(),
-		);
+		const found = await apiToken(this.#store, digest);
 		if (found === undefined) return undefined;
 		await this.#noteUse(found);
 		const { id, account_id: accountId, user_id: userId } = found;
@@ -175,16 +145,10 @@ export class Authentication {
 		const accountId = headers["x-account-id"];
 		const userId = headers["x-user-id"];
 		if (typeof accountId !== "string" || typeof userId !== "string") return undefined;
-		const user = await this.#store.read(({ db }) =>
-			db
-				.selectFrom("users")
-				.select(["role"])
-				.where("id", "=", userId)
-				.where("account_id", "=", accountId)
-				.where("disabled", "=", 0)
-				.executeTakeFirst(),
-		);
-		return user && { kind: "person", accountId, userId, role: user.role as Role, tokenId: null };
+		const user = await userById(this.#store, userId);
+		return user?.account_id === accountId
+			? { kind: "person", accountId, userId, role: user.role as Role, tokenId: null }
+			: undefined;
 	}
 }
 

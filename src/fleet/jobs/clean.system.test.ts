@@ -3,7 +3,7 @@ import { after, test } from "node:test";
 import { onBothDatabases } from "../../../test/fleet/databases.ts";
 import { newId } from "../../core/index.ts";
 import { noteEvent } from "../domain-events.ts";
-import { addDirective } from "../store/queue.ts";
+import { addDirectives } from "../store/queue.ts";
 import { addFacility, addOwner, directiveRow } from "../store/sample-rows.ts";
 import { countOf, SampleStores } from "../store/sample-store.ts";
 import type { Store } from "../store/store.ts";
@@ -39,7 +39,7 @@ function fill(store: Store, rows: number): Promise<void> {
 		const { db, nowMs } = session;
 		const owner = await addOwner(session);
 		const directive = directiveRow(session, owner, await addFacility(session, owner));
-		await addDirective(session, directive);
+		await addDirectives(session, [directive]);
 		const about = { accountId: owner.accountId, type: "tried" };
 		for (let at = 0; at < rows; at++) {
 			const bytes = Buffer.from("hi");

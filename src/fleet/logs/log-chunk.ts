@@ -1,6 +1,6 @@
 import { STREAMS } from "../../api/conduits/schema.ts";
 import { bytesFromBase64 } from "../../core/index.ts";
-import { heldDirective } from "../directives/reports.ts";
+import { heldDirective } from "../directives/held.ts";
 import { type DirectiveState, isTerminal } from "../directives/states.ts";
 import type { Handlers } from "../http/handlers.ts";
 import { refusal } from "../http/refusal.ts";

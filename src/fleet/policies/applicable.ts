@@ -9,24 +9,48 @@ export interface PolicyScope {
 	readonly facilityId: string;
 }
 
-/** Active policies that apply, by ascending priority: later ones are narrower by convention. */
-export async function applicablePolicies({ db }: Session, scope: PolicyScope): Promise<readonly PolicyRow[]> {
-	return db
+export interface StoredPolicy {
+	readonly id: string;
+	readonly priority: number;
+	readonly dimensions: CapabilityPolicy;
+}
+
+/** For each of these, the active policies that apply, by ascending priority: later ones are narrower by convention. */
+export async function applicablePolicies(
+	{ db }: Session,
+	scopes: readonly PolicyScope[],
+): Promise<readonly (readonly StoredPolicy[])[]> {
+	const accountIds = [...new Set(scopes.map(({ accountId }) => accountId))];
+	const scopeIds = [...new Set(scopes.flatMap((scope) => Object.values(scope) as readonly string[]))];
+	const rows = await db
 		.selectFrom("policies")
 		.selectAll()
 		.where("active", "=", 1)
-		.where((is) => is.or([is("account_id", "is", null), is("account_id", "=", scope.accountId)]))
-		.where((is) =>
-			is.or([
-				is("scope_type", "is", null),
-				is.and([is("scope_type", "=", "Account"), is("scope_id", "=", scope.accountId)]),
-				is.and([is("scope_type", "=", "User"), is("scope_id", "=", scope.userId)]),
-				is.and([is("scope_type", "=", "Conduits::Facility"), is("scope_id", "=", scope.facilityId)]),
-			]),
-		)
+		.where((is) => is.or([is("account_id", "is", null), is("account_id", "in", accountIds)]))
+		.where((is) => is.or([is("scope_type", "is", null), is("scope_id", "in", scopeIds)]))
 		.orderBy("priority")
 		.orderBy("id")
 		.execute();
+	const stored = rows.map((row) => ({
+		row,
+		policy: { id: row.id, priority: row.priority, dimensions: dimensionsOf(row) },
+	}));
+	return scopes.map((scope) =>
+		stored
+			.filter(({ row }) => (row.account_id ?? scope.accountId) === scope.accountId && applies(row, scope))
+			.map(({ policy }) => policy),
+	);
+}
+
+interface Scoped {
+	readonly scope_type?: string | null | undefined;
+	readonly scope_id?: string | null | undefined;
+}
+
+/** Whether a policy of the account, or of all, is for this. */
+export function applies({ scope_type, scope_id }: Scoped, scope: PolicyScope): boolean {
+	const named = { Account: scope.accountId, User: scope.userId, "Conduits::Facility": scope.facilityId };
+	return scope_type === null || scope_type === undefined || named[scope_type as keyof typeof named] === scope_id;
 }
 
 /** The six dimensions of a stored policy. */

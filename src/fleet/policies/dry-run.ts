@@ -5,7 +5,7 @@ import { refusal } from "../http/refusal.ts";
 import { jsonText, timeOf } from "../rows.ts";
 import type { Session } from "../store/store.ts";
 import type { DirectiveRow } from "../store/tables.ts";
-import { applicablePolicies, dimensionsOf, type PolicyScope } from "./applicable.ts";
+import { applicablePolicies, applies } from "./applicable.ts";
 import { type NamedPolicy, type Resolution, resolve } from "./resolve.ts";
 import { problemsOf } from "./validate.ts";
 
@@ -42,8 +42,7 @@ async function compare(session: Session, directive: DirectiveRow, tried: Tried |
 		userId: directive.requested_by_user_id,
 		facilityId: directive.facility_id,
 	};
-	const rows = await applicablePolicies(session, scope);
-	const now = rows.map((row) => ({ id: row.id, priority: row.priority, dimensions: dimensionsOf(row) }));
+	const [now = []] = await applicablePolicies(session, [scope]);
 	const asked = askedOf(directive);
 	const at = timeOf(session.nowMs);
 	const before = resolve(asked, now, at);
@@ -60,11 +59,6 @@ async function compare(session: Session, directive: DirectiveRow, tried: Tried |
 
 function effectiveText({ effective }: Resolution): string {
 	return jsonText(effective);
-}
-
-function applies({ scope_type, scope_id }: Tried, scope: PolicyScope): boolean {
-	const named = { Account: scope.accountId, User: scope.userId, "Conduits::Facility": scope.facilityId };
-	return scope_type === null || scope_type === undefined || named[scope_type] === scope_id;
 }
 
 type Ranked = NamedPolicy & { readonly priority: number };

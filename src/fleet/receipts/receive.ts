@@ -1,7 +1,7 @@
 import { type Digest, digestOf, digestOfJson } from "../../core/index.ts";
 import { receiptEntryOf, receiptFileBytes, signEnvelope } from "../../evidence/index.ts";
 import { RECEIPT_MEDIA_TYPE } from "../../evidence/schema.ts";
-import { heldDirective } from "../directives/reports.ts";
+import { heldDirective } from "../directives/held.ts";
 import { noteEvent } from "../domain-events.ts";
 import type { Handlers } from "../http/handlers.ts";
 import { refusal } from "../http/refusal.ts";

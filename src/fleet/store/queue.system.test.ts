@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { type Databases, onBothDatabases } from "../../../test/fleet/databases.ts";
 import { newId } from "../../core/index.ts";
-import { addDirective, change, claimable, type Directive, expired, heldBy, lease, lockDirective } from "./queue.ts";
+import { addDirectives, change, claimable, expired, heldBy, lease, lockDirective } from "./queue.ts";
 import { addFacility, addOwner, addTerritory, directiveRow, type Owner } from "./sample-rows.ts";
 import { assertReadyRows, SampleStores } from "./sample-store.ts";
 import type { Session, Store } from "./store.ts";
@@ -49,7 +49,7 @@ function queueTests(stores: SampleStores, databases: Databases): void {
 			for (let index = 0; index < 30; index++) {
 				const facilityId = await addFacility(session, owner);
 				for (let each = 0; each < 3; each++)
-					await addDirective(session, directiveRow(session, owner, facilityId, { priority: each % 2 }));
+					await addDirectives(session, [directiveRow(session, owner, facilityId, { priority: each % 2 })]);
 			}
 			return Promise.all(Array.from({ length: 8 }, () => addTerritory(session, owner)));
 		});
@@ -91,7 +91,7 @@ function queueTests(stores: SampleStores, databases: Databases): void {
 			ids.push(
 				await store.transaction(async (session) => {
 					const row = directiveRow(session, owner, await addFacility(session, owner), { priority, sandbox_profile });
-					await addDirective(session, row);
+					await addDirectives(session, [row]);
 					return row.id;
 				}),
 			);
@@ -102,6 +102,7 @@ function queueTests(stores: SampleStores, databases: Databases): void {
 			profiles: ["untrusted", "trusted"],
 			runs: "workloads",
 			most: 10,
+			except: [],
 		} as const;
 		const found = await store.transaction((session) => claimable(session, claim));
 		assert.deepEqual(
@@ -119,12 +120,12 @@ function queueTests(stores: SampleStores, databases: Databases): void {
 		const { store, owner, territory } = await stores.setting();
 		const bound = await store.transaction(async (session) => {
 			const facilityId = await addFacility(session, owner, { territoryId: territory });
-			await addDirective(session, directiveRow(session, owner, facilityId));
+			await addDirectives(session, [directiveRow(session, owner, facilityId)]);
 			return addTerritory(session, owner);
 		});
 		assert.deepEqual(await store.transaction((session) => claimAll(session, owner, bound, 5)), []);
 		assert.equal((await store.transaction((session) => claimAll(session, owner, territory, 5))).length, 1);
-		assert.equal(await store.read((session) => heldBy(session, territory)), 1);
+		assert.deepEqual([...(await store.read((session) => heldBy(session, [territory, bound])))], [[territory, 1]]);
 	});
 
 	test("a holder that is silent for longer than its lease is found, the longest silent first", async () => {
@@ -135,7 +136,7 @@ function queueTests(stores: SampleStores, databases: Databases): void {
 			nowMs += 1000;
 			await store.transaction(async (session) => {
 				const owner = await addOwner(session);
-				await addDirective(session, directiveRow(session, owner, await addFacility(session, owner)));
+				await addDirectives(session, [directiveRow(session, owner, await addFacility(session, owner))]);
 				for (const { id } of await claimAll(session, owner, await addTerritory(session, owner), 1)) leased.push(id);
 			});
 		}
@@ -150,7 +151,7 @@ function queueTests(stores: SampleStores, databases: Databases): void {
 		const { store, owner, facility } = await stores.setting();
 		const row = await store.transaction(async (session) => {
 			const made = directiveRow(session, owner, facility);
-			await addDirective(session, made);
+			await addDirectives(session, [made]);
 			return made;
 		});
 		for (const event of ["start", "succeed", "approve", "reject", "expire_lease", "retry"] as const) {
@@ -181,7 +182,7 @@ async function take(session: Session, step: Step): Promise<void> {
 	const { what, which, priority, facilityId, owner, territory } = step;
 	if (what === "add" || what === "await") {
 		const state = what === "add" ? "queued" : "awaiting_approval";
-		return addDirective(session, directiveRow(session, owner, facilityId, { priority, state }));
+		return addDirectives(session, [directiveRow(session, owner, facilityId, { priority, state })]);
 	}
 	if (what === "claim") {
 		await claimAll(session, owner, territory, 1 + (which % 3));
@@ -206,20 +207,21 @@ async function take(session: Session, step: Step): Promise<void> {
 	if (directive !== undefined) await change(session, directive, event);
 }
 
-async function claimAll(session: Session, owner: Owner, territoryId: string, most: number): Promise<Directive[]> {
+async function claimAll(session: Session, owner: Owner, territoryId: string, most: number) {
 	const claim = {
 		accountId: owner.accountId,
 		territoryId,
 		profiles: ["untrusted"],
 		runs: "specifications",
 		most,
+		except: [],
 	} as const;
-	const leased: Directive[] = [];
-	for (const directive of await claimable(session, claim)) {
-		const terms = { territoryId, leaseId: newId(session.nowMs), expiresAt: session.nowMs + LEASE_MS };
-		leased.push(await lease(session, directive, terms));
-	}
-	return leased;
+	const found = await claimable(session, claim);
+	const terms = () => ({ territoryId, leaseId: newId<string>(session.nowMs), expiresAt: session.nowMs + LEASE_MS });
+	return lease(
+		session,
+		found.map((directive) => ({ directive, ...terms() })),
+	);
 }
 
 async function finish(session: Session, directiveId: string): Promise<void> {

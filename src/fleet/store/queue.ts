@@ -2,9 +2,9 @@ import { type Selectable, sql } from "kysely";
 import { afterEvent, type DirectiveEvent, type DirectiveState } from "../directives/states.ts";
 import type { Session } from "./store.ts";
 import type { DirectiveRow, FacilityRow } from "./tables.ts";
+import { updateEach } from "./update-each.ts";
 
 export type Directive = Selectable<DirectiveRow>;
-export type Facility = Selectable<FacilityRow>;
 
 /**
  * The queue. At most one directive of a facility is `ready`: the first of those that wait, while nobody holds the facility.
@@ -20,43 +20,61 @@ const QUEUED = sql.lit("queued");
 const HELD = sql<string>`('leased', 'running')`;
 
 /** The directive, locked until the transaction ends, and before it its facility; undefined when there is none. */
-export function lockDirective(session: Session, directiveId: string): Promise<Directive | undefined> {
+export async function lockDirective(session: Session, directiveId: string): Promise<Directive | undefined> {
+	return (await lockDirectives(session, [directiveId])).get(directiveId);
+}
+
+/** Those of them that are there, by id. Whoever locks several takes them in the order of their facilities. */
+export async function lockDirectives(
+	session: Session,
+	ids: readonly string[],
+): Promise<ReadonlyMap<string, Directive>> {
 	const query = session.db
 		.selectFrom("facilities as f")
 		.innerJoin("directives as d", "d.facility_id", "f.id")
 		.selectAll("d")
-		.where("d.id", "=", directiveId);
-	return (session.kind === "postgres" ? query.forUpdate(["f", "d"]) : query).executeTakeFirst();
+		.where("d.id", "in", ids)
+		.orderBy("f.id")
+		.orderBy("d.id");
+	const rows = await (session.kind === "postgres" ? query.forUpdate(["f", "d"]) : query).execute();
+	return new Map(rows.map((row) => [row.id, row]));
 }
 
-export function lockFacility(session: Session, facilityId: string): Promise<Facility | undefined> {
-	return forUpdate(
-		session,
-		session.db.selectFrom("facilities").selectAll().where("id", "=", facilityId),
-	).executeTakeFirst();
+export function lockFacility(session: Session, facilityId: string): Promise<Selectable<FacilityRow> | undefined> {
+	const query = session.db.selectFrom("facilities").selectAll().where("id", "=", facilityId);
+	// SQLite has one writer at a time, and it is this one.
+	return (session.kind === "postgres" ? query.forUpdate() : query).executeTakeFirst();
 }
 
-/** SQLite has one writer at a time, and it is this one. */
-function forUpdate<Query extends { forUpdate(): Query }>(session: Session, query: Query): Query {
-	return session.kind === "postgres" ? query.forUpdate() : query;
+/** Puts new directives where they belong. Their facilities are locked here. */
+export async function addDirectives(session: Session, directives: readonly DirectiveRow[]): Promise<void> {
+	if (directives.length === 0) return;
+	const { db, kind } = session;
+	const facilityIds = [...new Set(directives.map(({ facility_id }) => facility_id))];
+	if (kind === "postgres")
+		await db.selectFrom("facilities").select("id").where("id", "in", facilityIds).orderBy("id").forUpdate().execute();
+	await db.insertInto("directives").values(directives).execute();
+	await promote(session, facilityIds);
 }
 
-/** Puts a new directive where it belongs. Its facility is locked here. */
-export async function addDirective(session: Session, directive: DirectiveRow): Promise<void> {
-	await lockFacility(session, directive.facility_id);
-	await session.db.insertInto("directives").values(directive).execute();
-	await promote(session, directive.facility_id);
-}
-
-/** Makes the right directive of a locked facility ready, and no other; tells when there is one that was not. */
-async function promote(session: Session, facilityId: string): Promise<void> {
-	const next = sql`(select id from directives where facility_id = ${facilityId} and state = ${QUEUED}
-		and (select locked_by_directive_id from facilities where id = ${facilityId}) is null
-		order by priority desc, id limit 1)`;
-	const { rows } = await sql<Pick<DirectiveRow, "id" | "account_id" | "sandbox_profile" | "ready">>`
-		update directives set ready = 1 - ready
-		where facility_id = ${facilityId} and ((ready = 1 and id is distinct from ${next}) or (ready = 0 and id = ${next}))
-		returning id, account_id, sandbox_profile, ready`.execute(session.db);
+/** Makes the right directive of each of these locked facilities ready, and no other; tells of those that were not. */
+async function promote(session: Session, facilityIds: readonly string[]): Promise<void> {
+	const now = sql<string | null>`(select id from directives where facility_id = f.id and ready = ${READY})`;
+	const next = sql<string | null>`(select id from directives where facility_id = f.id and state = ${QUEUED}
+		and f.locked_by_directive_id is null order by priority desc, id limit 1)`;
+	const facilities = await session.db
+		.selectFrom("facilities as f")
+		.select([now.as("now"), next.as("next")])
+		.where("f.id", "in", facilityIds)
+		.execute();
+	const turned = facilities.flatMap(({ now, next }) => (now === next ? [] : [now, next])).filter((id) => id !== null);
+	if (turned.length === 0) return;
+	const rows = await session.db
+		.updateTable("directives")
+		.set({ ready: sql`1 - ready` })
+		.where("id", "in", turned)
+		.returning(["id", "account_id", "sandbox_profile", "ready"])
+		.execute();
 	for (const { id: directiveId, account_id: accountId, sandbox_profile: profile, ready } of rows)
 		if (ready === 1) session.wake({ kind: "directive-ready", accountId, directiveId, profile });
 }
@@ -69,6 +87,8 @@ export interface Claim {
 	/** What the territory runs: workloads themselves, or only what a specification says. */
 	readonly runs: "workloads" | "specifications";
 	readonly most: number;
+	/** Taken already, in this transaction. */
+	readonly except: readonly string[];
 }
 
 /** Directives that may be leased, the most urgent first, locked with their facilities. Whoever else claims gets others. */
@@ -84,6 +104,7 @@ export async function claimable(session: Session, claim: Claim): Promise<readonl
 			.where("d.account_id", "=", claim.accountId)
 			.where("d.sandbox_profile", "=", profile)
 			.where("d.ready", "=", READY)
+			.$if(claim.except.length > 0, (found) => found.where("d.id", "not in", claim.except))
 			.$if(claim.runs === "specifications", (found) => found.where("d.needs_workload", "=", 0))
 			.where((is) => is.or([is("f.affinity", "=", "none"), is("f.territory_id", "=", claim.territoryId)]))
 			.orderBy("d.priority", "desc")
@@ -94,7 +115,15 @@ export async function claimable(session: Session, claim: Claim): Promise<readonl
 	return found.sort((a, b) => b.priority - a.priority || (a.id < b.id ? -1 : 1)).slice(0, claim.most);
 }
 
+/** One thing that happens to a locked directive, and what is stored with it. */
+export interface Change {
+	readonly directive: Directive;
+	readonly event: DirectiveEvent;
+	readonly values?: Partial<DirectiveRow>;
+}
+
 export interface LeaseTerms {
+	readonly directive: Directive;
 	readonly territoryId: string;
 	readonly leaseId: string;
 	readonly expiresAt: number;
@@ -104,58 +133,74 @@ export interface LeaseTerms {
 	>;
 }
 
-/** Gives a claimed directive to a territory, and with it its facility. */
-export async function lease(session: Session, directive: Directive, terms: LeaseTerms): Promise<Directive> {
-	const locked = await session.db
-		.updateTable("facilities")
-		.set({ locked_by_directive_id: directive.id, updated_at: session.nowMs })
-		.where("id", "=", directive.facility_id)
-		.where("locked_by_directive_id", "is", null)
-		.executeTakeFirst();
-	if (locked.numUpdatedRows !== 1n) throw new Error(`facility ${directive.facility_id} of a ready directive is held`);
-	return change(session, directive, "lease", {
-		...terms.changed,
-		ready: 0,
-		territory_id: terms.territoryId,
-		lease_id: terms.leaseId,
-		lease_expires_at: terms.expiresAt,
-		last_heartbeat_at: null,
+/** Gives claimed directives to territories, and with each its facility. Answers what they are now, in the same order. */
+export async function lease(session: Session, leases: readonly LeaseTerms[]): Promise<readonly Directive[]> {
+	const locks = leases.map(({ directive }) => ({
+		id: directive.facility_id,
+		values: { locked_by_directive_id: directive.id, updated_at: session.nowMs },
+	}));
+	const locked = await updateEach(session, "facilities", locks, sql`locked_by_directive_id is null`);
+	if (locked !== leases.length) throw new Error("the facility of a ready directive is held");
+	const changes = leases.map(({ directive, territoryId, leaseId, expiresAt, changed }) => {
+		const holder = {
+			territory_id: territoryId,
+			lease_id: leaseId,
+			lease_expires_at: expiresAt,
+			last_heartbeat_at: null,
+		};
+		return { directive, event: "lease", values: { ...changed, ...holder, ready: 0 } } as const;
 	});
+	return changeAll(session, changes);
 }
 
-/**
- * Lets an event happen to a locked directive and stores what comes with it. A directive that leaves its holder gives its
- * facility to the next one. Throws TypeError when the event can't happen: callers look first.
- */
 export async function change(
 	session: Session,
 	directive: Directive,
 	event: DirectiveEvent,
 	values: Partial<DirectiveRow> = {},
 ): Promise<Directive> {
-	const state = afterEvent(directive.state as DirectiveState, event);
-	if (state === undefined) throw new TypeError(`${event} can't happen to a directive that is ${directive.state}`);
-	const changed = await session.db
-		.updateTable("directives")
-		.set({ ...values, state, updated_at: session.nowMs })
-		.where("id", "=", directive.id)
-		.returningAll()
-		.executeTakeFirstOrThrow();
-	session.wake({ kind: "directive-changed", directiveId: directive.id });
-	if (state === "leased" || state === "running") return changed;
-	await release(session, directive);
+	const [changed] = await changeAll(session, [{ directive, event, values }]);
+	return changed ?? directive;
+}
+
+/**
+ * Lets events happen to locked directives and stores what comes with them. A directive that leaves its holder gives its
+ * facility to the next one. Answers what they are now. Throws TypeError when an event can't happen: callers look first.
+ */
+export async function changeAll(session: Session, changes: readonly Change[]): Promise<readonly Directive[]> {
+	const changed = changes.map((one) => afterChange(one, session.nowMs));
+	const columns = ["state", "updated_at", ...new Set(changes.flatMap(({ values = {} }) => Object.keys(values)))];
+	const updates = changed.map((row) => {
+		const values = Object.fromEntries(columns.map((column) => [column, row[column as keyof Directive]]));
+		return { id: row.id, values };
+	});
+	await updateEach(session, "directives", updates);
+	for (const { id: directiveId } of changed) session.wake({ kind: "directive-changed", directiveId });
+	await release(
+		session,
+		changed.filter(({ state }) => state !== "leased" && state !== "running"),
+	);
 	return changed;
 }
 
-/** Gives up the facility when this directive holds it, and makes the next one ready. */
-async function release(session: Session, { id, facility_id }: Directive): Promise<void> {
+function afterChange({ directive, event, values }: Change, nowMs: number): Directive {
+	const state = afterEvent(directive.state as DirectiveState, event);
+	if (state === undefined) throw new TypeError(`${event} can't happen to a directive that is ${directive.state}`);
+	return { ...directive, ...values, state, updated_at: nowMs };
+}
+
+/** Gives up the facilities that these directives hold, and makes the next one of each ready. */
+async function release(session: Session, directives: readonly Directive[]): Promise<void> {
+	if (directives.length === 0) return;
+	const ids = directives.map(({ id }) => id);
+	const facilityIds = [...new Set(directives.map(({ facility_id }) => facility_id))];
 	await session.db
 		.updateTable("facilities")
 		.set({ locked_by_directive_id: null, updated_at: session.nowMs })
-		.where("id", "=", facility_id)
-		.where("locked_by_directive_id", "=", id)
+		.where("id", "in", facilityIds)
+		.where("locked_by_directive_id", "in", ids)
 		.execute();
-	await promote(session, facility_id);
+	await promote(session, facilityIds);
 }
 
 /** Identifiers of directives whose holder was not heard of in time, the longest silent first. */
@@ -171,13 +216,14 @@ export async function expired(session: Session, most: number): Promise<readonly 
 	return rows.map(({ id }) => id);
 }
 
-/** How many directives a territory holds. */
-export async function heldBy(session: Session, territoryId: string): Promise<number> {
-	const { count } = await session.db
+/** How many directives each of these territories holds; none that holds nothing. */
+export async function heldBy(session: Session, territoryIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
+	const rows = await session.db
 		.selectFrom("directives")
-		.select(sql<number>`count(*)`.as("count"))
-		.where("territory_id", "=", territoryId)
+		.select(["territory_id", sql<number>`count(*)`.as("count")])
+		.where("territory_id", "in", territoryIds)
 		.where("state", "in", HELD)
-		.executeTakeFirstOrThrow();
-	return Number(count);
+		.groupBy("territory_id")
+		.execute();
+	return new Map(rows.map(({ territory_id, count }) => [territory_id ?? "", Number(count)]));
 }

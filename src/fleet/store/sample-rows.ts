@@ -1,4 +1,5 @@
 import { newId } from "../../core/index.ts";
+import { NEW_DIRECTIVE } from "./new-directive.ts";
 import type { Session } from "./store.ts";
 import type { DirectiveRow, FacilityRow, TerritoryRow } from "./tables.ts";
 
@@ -84,16 +85,13 @@ export function directiveRow(
 	values: Partial<DirectiveRow> = {},
 ): DirectiveRow {
 	return {
+		...NEW_DIRECTIVE,
 		id: newId(nowMs),
 		account_id: owner.accountId,
 		facility_id: facilityId,
 		requested_by_user_id: owner.userId,
-		territory_id: null,
-		approved_by_user_id: null,
 		state: "queued",
-		ready: 0,
 		priority: 0,
-		attempts: 0,
 		max_attempts: 1,
 		sandbox_profile: "untrusted",
 		command: "true",
@@ -112,28 +110,6 @@ export function directiveRow(
 		workload_digest: `sha256:${"0".repeat(64)}`,
 		needs_workload: 0,
 		decision: null,
-		lease_id: null,
-		lease_expires_at: null,
-		last_heartbeat_at: null,
-		cancel_requested_at: null,
-		nexus_version: null,
-		sandbox_version: null,
-		started_at: null,
-		stdout_bytes: 0,
-		stderr_bytes: 0,
-		stdout_truncated: 0,
-		stderr_truncated: 0,
-		diff_truncated: 0,
-		exit_code: null,
-		finished_status: null,
-		finished_at: null,
-		result_hash: null,
-		snapshot_before: null,
-		snapshot_after: null,
-		artifacts_manifest: "{}",
-		diff_digest: null,
-		receipt_digest: null,
-		countersignature: null,
 		created_at: nowMs,
 		updated_at: nowMs,
 		...values,

@@ -44,7 +44,7 @@ async function shown(session: Session, row: TerritoryRow): Promise<z.input<typeo
 		nexus_version: row.nexus_version,
 		last_heartbeat_at: timeOf(row.last_heartbeat_at),
 		websocket_connected: await hasChannel(session, row.id),
-		running_directives: await heldBy(session, row.id),
+		running_directives: (await heldBy(session, [row.id])).get(row.id) ?? 0,
 		certificate_expires_at: timeOf(certificate?.expires_at ?? null),
 		created_at: timeOf(row.created_at),
 		updated_at: timeOf(row.updated_at),

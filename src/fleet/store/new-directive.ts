@@ -1,0 +1,31 @@
+import type { DirectiveRow } from "./tables.ts";
+
+/** What a directive is before anything happened to it. */
+export const NEW_DIRECTIVE = {
+	territory_id: null,
+	approved_by_user_id: null,
+	ready: 0,
+	attempts: 0,
+	lease_id: null,
+	lease_expires_at: null,
+	last_heartbeat_at: null,
+	cancel_requested_at: null,
+	nexus_version: null,
+	sandbox_version: null,
+	started_at: null,
+	stdout_bytes: 0,
+	stderr_bytes: 0,
+	stdout_truncated: 0,
+	stderr_truncated: 0,
+	diff_truncated: 0,
+	exit_code: null,
+	finished_status: null,
+	finished_at: null,
+	result_hash: null,
+	snapshot_before: null,
+	snapshot_after: null,
+	artifacts_manifest: "{}",
+	diff_digest: null,
+	receipt_digest: null,
+	countersignature: null,
+} as const satisfies Partial<DirectiveRow>;
