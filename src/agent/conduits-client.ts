@@ -13,6 +13,8 @@ import type { Reply, Transport } from "./transport.ts";
 
 const POLL_TIMEOUT_MS = 25_000;
 const REQUEST_TIMEOUT_MS = 10_000;
+/** Of one piece, over a slow line. */
+const ARTIFACT_TIMEOUT_MS = 60_000;
 const DEFAULT_LEASE_MS = 300_000;
 /** The lease is not ours any more (conduits section 12.2, 9). */
 const LOST: ReadonlySet<number> = new Set([401, 403, 404, 409]);
@@ -37,7 +39,7 @@ export type HeartbeatAnswer = z.infer<typeof answerSchema>;
 
 type Heartbeat = z.input<typeof territoryHeartbeatRequestSchema>;
 type Renewal = z.infer<typeof directiveHeartbeatResponseSchema>;
-type Report = "started" | "finished" | "log_chunks" | "receipt";
+type Report = "started" | "finished" | "log_chunks" | "receipt" | "artifacts";
 
 /** The node's side of the protocol (conduits section 2), for one territory. */
 export class ConduitsClient {
@@ -91,7 +93,8 @@ export class ConduitsClient {
 	/** Any report on a directive, by the last part of its path. */
 	report(directiveId: string, what: Report, body: unknown, token: string): Promise<Reply> {
 		const path = `/conduits/v1/directives/${encodeURIComponent(directiveId)}/${what}`;
-		return this.#transport.post(path, body, { timeoutMs: REQUEST_TIMEOUT_MS, token });
+		const timeoutMs = what === "artifacts" ? ARTIFACT_TIMEOUT_MS : REQUEST_TIMEOUT_MS;
+		return this.#transport.post(path, body, { timeoutMs, token });
 	}
 
 	/** The renewal, or the status that says the lease is lost. Throws when there is no answer. */

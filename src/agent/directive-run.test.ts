@@ -19,7 +19,8 @@ const ENDED: Execution = {
 	diffTruncated: "whole",
 	cut: [],
 	snapshots: { before: "sha256:a", after: "sha256:b" },
-	artifacts: {},
+	artifacts: [],
+	driver: "fake",
 };
 
 const LEASE: Lease = {

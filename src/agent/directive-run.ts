@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { Lease } from "../api/conduits/schema.ts";
+import { sendArtifacts } from "./artifact-upload.ts";
 import { delivered, type Waiting } from "./back-off.ts";
 import type { ConduitsClient } from "./conduits-client.ts";
 import { deliverEnd } from "./end-report.ts";
@@ -26,12 +27,13 @@ export interface DirectiveRunParts {
 const NOTHING_RAN: Execution = {
 	status: "failed",
 	exitCode: 125,
+	driver: "",
 	receipt: null,
 	diff: null,
 	diffTruncated: "whole",
 	cut: [],
 	snapshots: { before: null, after: null },
-	artifacts: {},
+	artifacts: [],
 };
 
 /** A lease lasts so long from when it was asked for. */
@@ -59,6 +61,7 @@ export class DirectiveRun {
 	#renewedMs: number;
 	#why: "canceled" | null = null;
 	#status: string | null = null;
+	#driver = "";
 
 	constructor(lease: Lease, { leaseMs, askedMs }: LeaseTime, parts: DirectiveRunParts) {
 		this.lease = lease;
@@ -80,8 +83,13 @@ export class DirectiveRun {
 		return this.#status;
 	}
 
+	/** What held it; empty when nothing ran. */
+	get driver(): string {
+		return this.#driver;
+	}
+
 	async run(): Promise<Outcome> {
-		const { engine, log } = this.#parts;
+		const { engine, finishedLog, log } = this.#parts;
 		const refused = await engine.refuse(this.lease);
 		if (refused !== undefined) log.warn({ directive: this.lease.directive_id, reason: refused }, "directive refused");
 		if (!(await this.#begin(refused === undefined ? engine.version : "nexusd"))) return "lost";
@@ -90,21 +98,24 @@ export class DirectiveRun {
 		const uploader = this.#uploader();
 		const ties = {
 			write: (stream: "stdout" | "stderr", bytes: Uint8Array) => uploader.write(stream, bytes),
+			keepArtifacts: (folder: string) => finishedLog.keepArtifacts(this.lease.directive_id, folder),
 			stop: this.#stop.signal,
 		};
 		const execution = await engine.execute(this.lease, ties).catch((error: unknown) => this.#broken(error, uploader));
+		this.#driver = execution.driver;
 		if (this.#lost.signal.aborted) {
 			beating.abort();
 			return "lost";
 		}
-		const report = await this.#keep(this.#endOf(execution, uploader.cut), execution.receipt);
+		const report = await this.#keep(this.#endOf(execution, uploader.cut), execution);
 		await uploader.end();
+		const sent = await this.#sendArtifacts(report);
 		beating.abort();
-		return this.#deliver(report);
+		return sent === "kept" ? "kept" : this.#deliver(report);
 	}
 
 	#endOf(execution: Execution, cut: LogUploader["cut"]): Readonly<Record<string, unknown>> {
-		const { status, exitCode, diff, diffTruncated, artifacts, snapshots } = execution;
+		const { status, exitCode, diff, diffTruncated, snapshots } = execution;
 		return {
 			status: this.#why === "canceled" && status !== "succeeded" ? "canceled" : status,
 			exit_code: exitCode,
@@ -114,7 +125,7 @@ export class DirectiveRun {
 			...(diff === null ? {} : { diff_base64: Buffer.from(diff).toString("base64") }),
 			...(snapshots.before === null ? {} : { snapshot_before: snapshots.before }),
 			...(snapshots.after === null ? {} : { snapshot_after: snapshots.after }),
-			artifacts_manifest: artifacts,
+			artifacts_manifest: {},
 			finished_at: new Date(this.#parts.nowMs()).toISOString(),
 		};
 	}
@@ -216,23 +227,37 @@ export class DirectiveRun {
 		const { directive_id: directive } = this.lease;
 		await delivered(() => client.report(directive, "log_chunks", chunk, this.#token), waiting, shutdown);
 		const finished_at = new Date(nowMs()).toISOString();
-		const report = await this.#keep({ status: "failed", exit_code: 125, finished_at }, null);
+		const report = await this.#keep({ status: "failed", exit_code: 125, finished_at }, NOTHING_RAN);
 		const outcome = await this.#deliver(report);
 		return outcome === "delivered" ? "refused" : outcome;
 	}
 
 	/** On disk: from here on the end survives whatever happens to this process. */
-	async #keep(request: Readonly<Record<string, unknown>>, receipt: Execution["receipt"]): Promise<UndeliveredReport> {
+	async #keep(
+		request: Readonly<Record<string, unknown>>,
+		{ receipt, artifacts }: Pick<Execution, "receipt" | "artifacts">,
+	): Promise<UndeliveredReport> {
 		const report: UndeliveredReport = {
 			ts: new Date(this.#parts.nowMs()).toISOString(),
 			directive_id: this.lease.directive_id,
 			token: this.#token,
 			request: request as UndeliveredReport["request"],
 			...(receipt === null ? {} : { receipt: receipt as NonNullable<UndeliveredReport["receipt"]> }),
+			...(artifacts.length === 0 ? {} : { artifacts: [...artifacts] }),
 		};
 		await this.#parts.finishedLog.append(report);
 		this.#status = String(request.status);
 		return report;
+	}
+
+	/** While the lease is renewed: they may be many bytes. When it is lost, the end is refused as well. */
+	async #sendArtifacts(report: UndeliveredReport): Promise<"sent" | "kept"> {
+		const { client, finishedLog, waiting, shutdown, log } = this.#parts;
+		const folder = finishedLog.artifactFolder(report.directive_id);
+		const stop = AbortSignal.any([this.#lost.signal, shutdown]);
+		const token = () => this.#token;
+		const sent = await sendArtifacts(report, { client, folder, token, waiting, stop, log });
+		return this.#lost.signal.aborted ? "sent" : sent;
 	}
 
 	async #deliver(report: UndeliveredReport): Promise<Outcome> {

@@ -1,11 +1,14 @@
 import type { Lease } from "../api/conduits/schema.ts";
 import type { Json } from "../core/index.ts";
+import type { Artifact } from "../runtime/schema.ts";
 
 /** How a directive ended on this machine. */
 export interface Execution {
 	readonly status: "succeeded" | "failed" | "canceled" | "timed_out";
 	/** The command's own; 124 on timeout, 128 + N for a signal, 125 for a failure of ours. */
 	readonly exitCode: number;
+	/** What held it; empty when nothing ran. */
+	readonly driver: string;
 	/** Its receipt as it is posted, signed by this node; null when nothing ran. */
 	readonly receipt: Json | null;
 	/** Unified diff of the facility; null when there is none or it is too large. */
@@ -15,13 +18,16 @@ export interface Execution {
 	readonly cut: readonly ("stdout" | "stderr")[];
 	/** Digests of the facility; null when it was not looked at. */
 	readonly snapshots: { readonly before: string | null; readonly after: string | null };
-	readonly artifacts: Readonly<Record<string, Json>>;
+	/** Files that it handed over: `keepArtifacts` has their bytes. */
+	readonly artifacts: readonly Artifact[];
 }
 
 /** What the engine gives and takes while a directive runs. */
 export interface ExecutionTies {
 	/** Resolves when more may come. */
 	write(stream: "stdout" | "stderr", bytes: Uint8Array): Promise<void>;
+	/** Takes a folder of artifacts, each by its digest in hexadecimal, to where it outlives the run. */
+	keepArtifacts(folder: string): Promise<void>;
 	/** Aborted when it shall stop: asked for, or the lease is lost. */
 	readonly stop: AbortSignal;
 }

@@ -1,7 +1,9 @@
 import { constants, mkdirSync } from "node:fs";
-import { open, readFile, rename } from "node:fs/promises";
+import { open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { digestOf, hexOfDigest } from "../core/index.ts";
+import { artifactSchema } from "../runtime/schema.ts";
 
 /** A report of an end that was not delivered yet (conduits section 7.13). */
 const entrySchema = z.object({
@@ -11,6 +13,8 @@ const entrySchema = z.object({
 	request: z.record(z.string(), z.json()),
 	/** The receipt, which goes before it. */
 	receipt: z.json().optional(),
+	/** Files that go before both: their bytes are kept beside this log. */
+	artifacts: z.array(artifactSchema).optional(),
 });
 export type UndeliveredReport = z.infer<typeof entrySchema>;
 
@@ -20,6 +24,7 @@ const MAX_AGE_MS = 7 * 86_400_000;
 /** Write-ahead log of ends: an end is on disk before the work counts as done, and gone when it was delivered or refused for good. */
 export class FinishedLog {
 	readonly #path: string;
+	readonly #artifacts: string;
 	/** One change after the other. */
 	#turn: Promise<unknown> = Promise.resolve();
 
@@ -27,6 +32,22 @@ export class FinishedLog {
 	constructor(directory: string) {
 		mkdirSync(directory, { recursive: true, mode: 0o700 });
 		this.#path = join(directory, "finished.wal");
+		this.#artifacts = join(directory, "artifacts");
+		mkdirSync(this.#artifacts, { recursive: true, mode: 0o700 });
+	}
+
+	/** Where the artifacts of a directive are, each by its digest in hexadecimal. */
+	artifactFolder(directiveId: string): string {
+		return join(this.#artifacts, hexOfDigest(digestOf(directiveId)));
+	}
+
+	/** Takes them over, before their end is appended. */
+	keepArtifacts(directiveId: string, folder: string): Promise<void> {
+		return this.#after(async () => {
+			const place = this.artifactFolder(directiveId);
+			await rm(place, { recursive: true, force: true });
+			await rename(folder, place);
+		});
 	}
 
 	append(report: UndeliveredReport): Promise<void> {
@@ -61,6 +82,18 @@ export class FinishedLog {
 				await file.close();
 			}
 			await rename(temporary, this.#path);
+			await rm(this.artifactFolder(report.directive_id), { recursive: true, force: true });
+		});
+	}
+
+	/** Removes artifacts of ends that nobody knows: what was killed before it appended them left them. */
+	sweep(): Promise<void> {
+		return this.#after(async () => {
+			const known = new Set((await this.#all()).map(({ directive_id }) => this.artifactFolder(directive_id)));
+			for (const name of await readdir(this.#artifacts)) {
+				const folder = join(this.#artifacts, name);
+				if (!known.has(folder)) await rm(folder, { recursive: true, force: true });
+			}
 		});
 	}
 

@@ -47,7 +47,7 @@ export class Health {
 		this.#durations = new Histogram({
 			name: "nexusd_directive_duration_seconds",
 			help: "From lease to delivered end.",
-			labelNames: ["profile"],
+			labelNames: ["driver", "profile"],
 			registers,
 		});
 		new Gauge({
@@ -69,7 +69,7 @@ export class Health {
 	note(event: NodeEvent): void {
 		if (event.kind === "directive") {
 			this.#directives.inc({ status: event.status });
-			this.#durations.observe({ profile: event.profile }, event.seconds);
+			this.#durations.observe({ driver: event.driver, profile: event.profile }, event.seconds);
 			return;
 		}
 		if (event.kind === "heartbeat-error") {

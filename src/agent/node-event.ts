@@ -8,5 +8,7 @@ export type NodeEvent =
 			/** As it was reported, or what became of a lease of which nothing was. */
 			readonly status: string;
 			readonly profile: string;
+			/** Empty when nothing ran. */
+			readonly driver: string;
 			readonly seconds: number;
 	  };

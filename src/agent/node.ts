@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { sendArtifacts } from "./artifact-upload.ts";
 import { CircuitBreaker, type Waiting } from "./back-off.ts";
 import { type Command, capabilityNames, serveCommand } from "./commands.ts";
 import type { ConduitsClient, HeartbeatAnswer } from "./conduits-client.ts";
@@ -51,6 +52,7 @@ export class Node {
 
 	/** Runs until `drain` or `stop`; resolves when nothing of it is left. */
 	async run(): Promise<void> {
+		await this.#parts.finishedLog.sweep();
 		await this.#replayOnce();
 		await this.#announce();
 		const beside = [this.#replay(), this.#beatTerritory()];
@@ -145,9 +147,9 @@ export class Node {
 			.then((outcome) => {
 				this.#running.delete(id);
 				this.#endings.delete(id);
-				const { status } = run;
+				const { status, driver } = run;
 				const { sandbox_profile: profile } = run.lease.spec;
-				noted({ kind: "directive", status: status ?? outcome, profile, seconds: (nowMs() - startedMs) / 1000 });
+				noted({ kind: "directive", status: status ?? outcome, profile, driver, seconds: (nowMs() - startedMs) / 1000 });
 				this.wake();
 			});
 		this.#endings.set(id, ending);
@@ -176,6 +178,10 @@ export class Node {
 			const { directive_id: directive } = report;
 			// Its own run delivers it.
 			if (this.#running.has(directive)) continue;
+			const token = () => report.token;
+			const folder = finishedLog.artifactFolder(directive);
+			const sent = await sendArtifacts(report, { client, folder, token, waiting, stop: this.#drain.signal, log });
+			if (sent === "kept") return;
 			const { kind } = await deliverEnd(client, report, waiting, this.#drain.signal);
 			if (kind === "kept") return;
 			await finishedLog.remove(report);

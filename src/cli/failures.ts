@@ -47,6 +47,12 @@ export const { table, failure, fail } = defineFailures({
 		sentence:
 			"Reading the diff of directive {directive}: {why}. `vouch show {directive}` lists the paths that it changed.",
 	},
+	"cli.no-artifact": {
+		audience: "caller",
+		retry: "never",
+		status: 404,
+		sentence: "Getting the artifact {name} of {id}: {why}. `vouch artifacts {id}` lists those that there are.",
+	},
 	"cli.name-unclear": {
 		audience: "caller",
 		retry: "never",

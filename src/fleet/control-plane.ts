@@ -1,6 +1,8 @@
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 import { accountHandlers } from "./account/handlers.ts";
 import { signInHandlers } from "./account/sign-in.ts";
+import { artifactHandlers } from "./artifacts/people.ts";
+import { receiveArtifact } from "./artifacts/receive.ts";
 import { auditHandlers } from "./audit/handlers.ts";
 import { Cable } from "./cable/cable.ts";
 import { commandHandlers } from "./commands/handlers.ts";
@@ -62,6 +64,7 @@ function handlersOf(services: Services): Handlers {
 		"nodes.started": started(services),
 		"nodes.directiveHeartbeat": directiveHeartbeat(services),
 		"nodes.logChunk": logChunk(services),
+		"nodes.artifact": receiveArtifact(services),
 		"nodes.receipt": receiveReceipt(services),
 		"nodes.finished": finished(services),
 		...nodeCommandHandlers(services),
@@ -73,6 +76,7 @@ function handlersOf(services: Services): Handlers {
 		"directives.cancel": cancel(),
 		"directives.tail": tail,
 		...directivePeopleHandlers(services),
+		...artifactHandlers(services),
 		...facilityHandlers,
 		...territoryHandlers,
 		...enrollmentTokenHandlers,

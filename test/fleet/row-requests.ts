@@ -1,5 +1,5 @@
 import { type Operation, type OperationName, operations } from "../../src/api/index.ts";
-import { newId } from "../../src/core/index.ts";
+import { digestOf, newId } from "../../src/core/index.ts";
 import { addTerritory } from "../../src/fleet/index.ts";
 import { type Account, API, newFacility, type World } from "./world.ts";
 
@@ -17,6 +17,7 @@ const BODIES: Partial<Record<OperationName, unknown>> = {
 	"signIn.finish": { sign_in: "none", came_back_to: "http://127.0.0.1:1/" },
 	"nodes.enroll": { enroll_token: "none" },
 	"nodes.renewCertificate": { csr_pem: "none" },
+	"nodes.artifact": { name: "a", digest: digestOf(""), size_bytes: 0, offset: 0, bytes: "" },
 };
 
 export function bodyOf(name: OperationName): unknown {
@@ -28,7 +29,17 @@ export type Ids = Readonly<Record<string, string>>;
 
 /** Well-formed identifiers of nothing. */
 export function idsOfNothing(): Ids {
-	const names = ["facility", "directive", "territory", "enrollment_token", "policy", "command", "token", "user"];
+	const names = [
+		"facility",
+		"directive",
+		"artifact",
+		"territory",
+		"enrollment_token",
+		"policy",
+		"command",
+		"token",
+		"user",
+	];
 	return { ...Object.fromEntries(names.map((name) => [`${name}_id`, newId<string>(Date.now())])), index: "999999999" };
 }
 
@@ -49,10 +60,12 @@ export async function makeOneOfEach(world: World, account: Account): Promise<Ids
 		db.updateTable("territories").set({ capabilities: '["camera.snap"]' }).where("id", "=", territory_id).execute(),
 	);
 	const command = { capability: "camera.snap", target: { territory_id } };
+	const { directive_id } = await as(`/facilities/${facility_id}/directives`, { command: "true" });
 	return {
 		facility_id,
 		territory_id,
-		directive_id: (await as(`/facilities/${facility_id}/directives`, { command: "true" })).directive_id,
+		directive_id,
+		artifact_id: await addArtifact(world, directive_id),
 		enrollment_token_id: (await as("/enrollment_tokens", {})).id,
 		policy_id: (await as("/policies", { name: "theirs", active: false })).id,
 		command_id: (await as("/commands", command)).command_id,
@@ -60,6 +73,17 @@ export async function makeOneOfEach(world: World, account: Account): Promise<Ids
 		user_id: account.people.member,
 		index: "999999999",
 	};
+}
+
+/** An empty one: it is whole as it is. */
+function addArtifact(world: World, directive_id: string): Promise<string> {
+	return world.store.transaction(async ({ db, nowMs }) => {
+		const id = newId<string>(nowMs);
+		const file = { name: "a", digest: digestOf(""), size_bytes: 0, received_bytes: 0 };
+		const row = { id, directive_id, lease_id: null, ...file, created_at: nowMs };
+		await db.insertInto("artifacts").values(row).execute();
+		return id;
+	});
 }
 
 /** Headers that make a request JSON. */

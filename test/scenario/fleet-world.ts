@@ -151,6 +151,10 @@ class MemoryBlobs {
 	async remove(digest: string): Promise<void> {
 		this.kept.delete(digest);
 	}
+
+	below(): MemoryBlobs {
+		return this;
+	}
 }
 
 /** Broken: a token is good for any lease of its directive. */

@@ -100,7 +100,7 @@ export class SandboxEngine implements Engine {
 		return facilities.use(id, clock.nowMs(), prepare, async (folder) => {
 			const { root } = decided.workload;
 			const image = root.kind === "image" ? await imageOf(root, screens, ties.stop, this.#parts) : null;
-			return this.#run(lease, decided, { folder, root: image }, screens, cancels);
+			return this.#run(lease, decided, { folder, root: image }, screens, cancels, ties);
 		});
 	}
 
@@ -110,6 +110,7 @@ export class SandboxEngine implements Engine {
 		where: Pick<Place, "folder" | "root">,
 		screens: LogScreens,
 		cancels: Cancels,
+		{ keepArtifacts }: Pick<ExecutionTies, "keepArtifacts">,
 	): Promise<Execution> {
 		const { records, clock, territoryId, hostProfile, upstreamProxy } = this.#parts;
 		return withRunDirectory(this.#parts, async (runId, runDirectory) => {
@@ -130,6 +131,7 @@ export class SandboxEngine implements Engine {
 			try {
 				const finished = await conduct(planned, files, ties, this.#parts);
 				await screens.end();
+				if (finished.artifacts !== null) await keepArtifacts(files.artifacts);
 				return this.#executionOf(
 					finished,
 					allowed.judged,
@@ -146,16 +148,17 @@ export class SandboxEngine implements Engine {
 		const signer = this.#parts.signer();
 		const predicate = receiptPartsOf(finished, judged, signer.keyId);
 		const { envelope } = sealReceipt({ predicate, subjects: subjectsOf(finished, files), signer });
-		const { observed, before, changes, diff } = finished;
+		const { observed, before, changes, diff, artifacts } = finished;
 		const fits = diff === null || diff.length <= maxDiffBytes;
 		return {
 			...endingOf(predicate.result),
+			driver: predicate.launchPlan.driver,
 			receipt: { envelope, publicKey: toBase64(signer.publicKey.raw) },
 			diff: fits ? diff : null,
 			diffTruncated: fits ? "whole" : "truncated",
 			cut: (["stdout", "stderr"] as const).filter((stream) => observed[stream].truncated),
 			snapshots: { before: before?.digest ?? null, after: changes.after },
-			artifacts: {},
+			artifacts: artifacts?.files ?? [],
 		};
 	}
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { workloadSchema } from "../../runtime/schema.ts";
+import { artifactNameSchema, digestSchema } from "../../core/index.ts";
+import { ARTIFACT_LIMITS, workloadSchema } from "../../runtime/schema.ts";
 
 /**
  * What nodes and the control plane say to each other (conduits sections 2 to 5). Receivers ignore unknown members; a missing
@@ -224,6 +225,27 @@ export const finishedResponseSchema = z.object({
 	ok: z.literal(true),
 	directive_id: wireIdSchema,
 	final_state: z.string(),
+	duplicate: z.boolean(),
+});
+
+/** Of an artifact; the last of one may be smaller. */
+export const ARTIFACT_PIECE_BYTES = 4 * 2 ** 20;
+/** One piece of a file that a directive hands over, in their order (section 10, "Artifacts"). */
+export const artifactPieceRequestSchema = z.object({
+	name: artifactNameSchema,
+	/** Of the whole file, as are name and size. */
+	digest: digestSchema,
+	size_bytes: z.int().nonnegative().max(ARTIFACT_LIMITS.bytes),
+	offset: z.int().nonnegative(),
+	bytes: z.string(),
+});
+export const artifactPieceResponseSchema = z.object({
+	ok: z.literal(true),
+	directive_id: wireIdSchema,
+	artifact_id: wireIdSchema,
+	received_bytes: z.int(),
+	/** All of it is there, and is what its digest names. */
+	complete: z.boolean(),
 	duplicate: z.boolean(),
 });
 

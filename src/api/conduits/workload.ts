@@ -16,6 +16,8 @@ export interface DescribedDirective {
 	readonly cwd?: string | null | undefined;
 	readonly timeout_seconds: number;
 	readonly image?: Image | null | undefined;
+	/** Patterns of files to keep. */
+	readonly artifacts?: readonly string[] | undefined;
 	readonly limits: {
 		readonly cpu?: number | undefined;
 		readonly memory_mb?: number | undefined;
@@ -76,8 +78,8 @@ export function imageProblem(profile: string, image: Image | null | undefined): 
 }
 
 /** Whether the node protocol's specification of a directive leaves out something that its workload says. */
-export function needsWorkload({ root, secretFiles, secretInput }: Workload): boolean {
-	return root.kind === "image" || secretFiles !== undefined || secretInput !== undefined;
+export function needsWorkload({ root, secretFiles, secretInput, artifacts }: Workload): boolean {
+	return root.kind === "image" || [secretFiles, secretInput, artifacts].some((member) => member !== undefined);
 }
 
 /**
@@ -97,6 +99,7 @@ export function workloadOf(directive: DescribedDirective): Workload {
 		...secretsOf(directive.effective.secrets),
 		workspace: { source: facilitySource(directive.facility_id), access: "read-write", protected: [] },
 		exposed: [],
+		...(directive.artifacts?.length ? { artifacts: [...new Set(directive.artifacts)].sort() } : {}),
 		network: networkOf(directive.effective.net),
 		limits: {
 			...NO_LIMITS,

@@ -7,6 +7,8 @@ const directive = z.object({ directive_id: wire.wireIdSchema });
 const command = z.object({ command_id: wire.wireIdSchema });
 /** Base64 of 10 MiB and what goes around it. */
 const ATTACHMENT_BODY_BYTES = 16 * 1024 * 1024;
+/** Base64 of a piece and what goes around it. */
+const PIECE_BODY_BYTES = 6 * 1024 * 1024;
 const CHUNK_BODY_BYTES = 512 * 1024;
 /** Diffs may be as large as a directive's limit allows; receipts hold every connection of a run. */
 const REPORT_BODY_BYTES = 64 * 1024 * 1024;
@@ -88,6 +90,16 @@ export const nodeOperations = {
 		body: wire.logChunkRequestSchema,
 		bodyBytes: CHUNK_BODY_BYTES,
 		answers: { 200: wire.logChunkResponseSchema },
+		failures: ["invalid-state", "invalid-param"],
+		rate: "log-chunk",
+	}),
+	"nodes.artifact": operation({
+		...report,
+		summary: "Stores one piece of a file that a directive hands over",
+		route: "/conduits/v1/directives/{directive_id}/artifacts",
+		body: wire.artifactPieceRequestSchema,
+		bodyBytes: PIECE_BODY_BYTES,
+		answers: { 200: wire.artifactPieceResponseSchema },
 		failures: ["invalid-state", "invalid-param"],
 		rate: "log-chunk",
 	}),

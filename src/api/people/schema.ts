@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { digestSchema } from "../../core/index.ts";
+import { artifactPatternSchema, digestSchema } from "../../core/index.ts";
 import {
 	directiveLimitsSchema,
 	FINISHED_STATUSES,
@@ -100,6 +100,8 @@ export const directiveRequestSchema = z.object({
 	sandbox_profile: z.string().max(64).default("untrusted"),
 	/** Its root file system; without one it is the node's own. */
 	image: imageSchema.nullish(),
+	/** Patterns of files that are kept when it has ended: `dist/*.tgz`, `out/` for all below. Nodes that can't are never given it. */
+	artifacts: z.array(artifactPatternSchema).max(64).default([]),
 	timeout_seconds: z.int().min(0).max(604_800).default(300),
 	requested_capabilities: z.looseObject({ net: netCapabilitySchema.optional(), fs: jsonObject.optional() }).default({}),
 	env_allowlist: z.array(z.string().max(255)).max(1000).default([]),
@@ -119,6 +121,8 @@ export const directiveSchema = z.object({
 	cwd: z.string().nullable(),
 	sandbox_profile: z.string(),
 	image: imageSchema.nullable(),
+	/** Patterns, as it was asked for. */
+	artifacts: z.array(z.string()),
 	exit_code: z.int().nullable(),
 	finished_status: z.enum(FINISHED_STATUSES).nullable(),
 	territory_id: wireIdSchema.nullable(),
@@ -156,6 +160,16 @@ export const directiveCreatedSchema = z.object({
 	created_at: time,
 });
 export const directiveAwaitingSchema = directiveCreatedSchema.extend({ approval_reasons: z.array(z.string()) });
+
+/** A file that a directive handed over. */
+export const artifactSchema = z.object({
+	id: wireIdSchema,
+	/** Path below its workspace. */
+	name: z.string(),
+	size_bytes: z.int(),
+	digest: digestSchema,
+	created_at: time,
+});
 
 export const logChunksSchema = z.object({
 	directive_id: wireIdSchema,

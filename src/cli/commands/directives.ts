@@ -31,8 +31,8 @@ export const directiveLogs: Action = async ({ operands, flags }) => {
 export const approveAction: Action = async ({ operands, flags }) => {
 	const { client, directive_id } = directiveSession(operands[0], flags);
 	const directive = await client.directives.show({ directive_id });
-	const { command, cwd, sandbox_profile, facility_id, requested_by_user_id, approval_reasons } = directive;
-	const asked = { command, cwd, sandbox_profile, facility_id, requested_by_user_id, approval_reasons };
+	const { command, cwd, sandbox_profile, artifacts, facility_id, requested_by_user_id, approval_reasons } = directive;
+	const asked = { command, cwd, sandbox_profile, artifacts, facility_id, requested_by_user_id, approval_reasons };
 	const workload_digest = (flags.text("--digest") ?? directive.workload_digest) as `sha256:${string}`;
 	if (!flags.has("--json")) process.stderr.write(`${membersOf({ ...asked, workload_digest })}\n`);
 	const body = { workload_digest, reason: flags.text("--reason") ?? null };

@@ -1,6 +1,7 @@
 /** The command table: what there is, and how each command is called. Rows hold data; each loads its action when it runs. */
 import type { CommandRow } from "../command.ts";
 import { agentDoctorRow, agentEnrollRow, agentInstallRow, agentRow } from "./agent.row.ts";
+import { artifactsRow } from "./artifacts.row.ts";
 import { auditRows } from "./audit.row.ts";
 import { commandRows } from "./commands.row.ts";
 import { completionRow } from "./completion.row.ts";
@@ -66,6 +67,7 @@ export const rows: readonly CommandRow[] = [
 	logoutRow,
 	submitRow,
 	...directiveRows,
+	artifactsRow,
 	...facilityRows,
 	...territoryRows,
 	...policyRows,

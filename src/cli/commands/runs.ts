@@ -10,7 +10,7 @@ import { meansDirective } from "../fleet/run-or-directive.ts";
 import { shellWord } from "../run/approval.ts";
 import { findRun } from "../run/find-run.ts";
 import { type Parts, realParts } from "../run/parts.ts";
-import { changesPart, endingOf, networkPart } from "../run/report.ts";
+import { artifactsPart, changesPart, endingOf, networkPart } from "../run/report.ts";
 import { paint, printable, printJson, table } from "../screen.ts";
 
 const DEFAULT_LIMIT = 20;
@@ -81,7 +81,10 @@ function statusOf(record: RunRecord): string {
 }
 
 /** What the run's receipt says, if it verifies: nothing is shown of one that was touched. */
-async function predicateOf(files: RunFiles, { keys }: Parts): Promise<ReceiptPredicate | undefined> {
+export async function predicateOf(
+	files: Pick<RunFiles, "receipt">,
+	{ keys }: Pick<Parts, "keys">,
+): Promise<ReceiptPredicate | undefined> {
 	if (!existsSync(files.receipt)) return undefined;
 	const verdict = verifyReceipt(readFileSync(files.receipt), { trustedKeys: (await keys()).trusted() });
 	return verdict.status === "verified" ? verdict.receipt.predicate : undefined;
@@ -124,6 +127,7 @@ function describe(record: RunRecord, predicate: ReceiptPredicate | undefined, fi
 		table([...head, ...facts]),
 		networkPart(predicate),
 		changesPart(predicate, existsSync(files.diff) ? `vouch diff ${record.runId}` : null),
+		...artifactsPart(predicate, record.runId),
 		receipt,
 	].join("\n");
 }

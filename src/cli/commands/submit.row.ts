@@ -42,6 +42,13 @@ export const submitRow: CommandRow = {
 		},
 		{ name: "--allow", value: "HOST:PORT", repeats: "repeats", summary: "let it reach this" },
 		{
+			name: "--artifact",
+			value: "PATTERN",
+			repeats: "repeats",
+			summary:
+				"keep these files of the facility as they are at the end: 'dist/*.tgz', '**/*.log', 'out/' for all below",
+		},
+		{
 			name: "--secret",
 			value: "NAME",
 			repeats: "repeats",
@@ -79,6 +86,10 @@ export const submitRow: CommandRow = {
 			says: "In a machine of its own, booted from an image:",
 		},
 		{ command: "vouch submit --facility app 'make && make install DESTDIR=out'", says: "A line for the shell:" },
+		{
+			command: "vouch submit --facility app --artifact 'dist/*.tgz' -- make dist",
+			says: "What it makes; then `vouch artifacts ID --to out`:",
+		},
 		{ command: "id=$(vouch submit --facility app --detach -- make)", says: "To look at it later:" },
 	],
 	load: async () => (await import("./submit.ts")).submitAction,

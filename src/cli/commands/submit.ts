@@ -1,6 +1,6 @@
 import { type Client, followLogs, type LogEvent } from "../../api/index.ts";
 import type { Action } from "../command.ts";
-import { between, changedPart, type Directive, predicateOf, receiptHint } from "../fleet/directive-view.ts";
+import { between, changedPart, type Directive, keptPart, predicateOf, receiptHint } from "../fleet/directive-view.ts";
 import { facilityMeant } from "../fleet/lookup.ts";
 import { writeChunk } from "../fleet/output.ts";
 import { openSession } from "../fleet/session.ts";
@@ -81,6 +81,7 @@ async function showEnd(client: Client, directive: Directive): Promise<void> {
 	const parts = [
 		`${state}${code}${took}${cut}`,
 		...(predicate === undefined ? [] : [networkPart(predicate), changedPart(directive, predicate)]),
+		...(predicate === undefined ? [] : keptPart(predicate, directive.id)),
 		...(predicate === undefined && directive.has_diff
 			? [`${paint("bold", "changed")}  vouch diff ${directive.id}`]
 			: []),

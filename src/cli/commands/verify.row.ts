@@ -36,6 +36,12 @@ Exits 0 when every claim made holds, 1 when one does not, 2 when the file can't 
 			summary: "check that this is what the run printed on stderr",
 		},
 		{ name: "--diff", value: "FILE", completes: "file", summary: "check that this is the run's diff" },
+		{
+			name: "--artifact",
+			value: "NAME=FILE",
+			repeats: "repeats",
+			summary: "check that this is the file of that name that the run handed over",
+		},
 		jsonFlag,
 	],
 	examples: [

@@ -8,6 +8,7 @@ import {
 	type Verdict,
 	verifyReceipt,
 } from "../../evidence/index.ts";
+import { artifactSubject } from "../../evidence/schema.ts";
 import type { Action, Flag, FlagValues } from "../command.ts";
 import { fail } from "../failures.ts";
 import { nodeKeys, ownDirectories } from "../node-keys.ts";
@@ -65,7 +66,12 @@ function subjectFiles(flags: FlagValues): Readonly<Record<string, Uint8Array>> {
 		const path = flags.text(flag);
 		return path === undefined ? [] : [[subject, readBounded(path, 2 ** 31 - 1)] as const];
 	});
-	return Object.fromEntries(given);
+	const artifacts = flags.all("--artifact").map((text) => {
+		const equals = text.lastIndexOf("=");
+		if (equals < 1) throw fail("cli.usage", { problem: `--artifact ${text}: write it as NAME=FILE.` });
+		return [artifactSubject(text.slice(0, equals)), readBounded(text.slice(equals + 1), 2 ** 31 - 1)] as const;
+	});
+	return Object.fromEntries([...given, ...artifacts]);
 }
 
 export function readBounded(path: string, maxBytes: number): Buffer {

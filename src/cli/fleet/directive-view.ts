@@ -4,7 +4,7 @@ import type { directiveSchema } from "../../api/people/schema.ts";
 import { bytesFromBase64, formatBytes, formatDurationMs } from "../../core/index.ts";
 import { type PublicKey, publicKeyFromRaw, verifyReceipt } from "../../evidence/index.ts";
 import type { ReceiptPredicate } from "../../evidence/schema.ts";
-import { changesPart, endingOf, networkPart } from "../run/report.ts";
+import { artifactsPart, changesPart, endingOf, networkPart, notesPart } from "../run/report.ts";
 import { paint, printable, table } from "../screen.ts";
 
 export type Directive = z.output<typeof directiveSchema>;
@@ -38,7 +38,10 @@ export async function describeDirective(client: Client, directive: Directive): P
 		["workload", directive.workload_digest],
 	];
 	const receipt = `${paint("bold", "receipt", process.stdout)}  ${receiptHint(directive)}`;
-	const reached = predicate === undefined ? [] : [networkPart(predicate), changedPart(directive, predicate)];
+	const reached =
+		predicate === undefined
+			? []
+			: [networkPart(predicate), changedPart(directive, predicate), ...keptPart(predicate, id)];
 	return [table(facts, Number.POSITIVE_INFINITY), ...reached, receipt].join("\n");
 }
 
@@ -64,6 +67,11 @@ function keyOf(base64: string): PublicKey | undefined {
 
 export function changedPart({ id, has_diff }: Directive, predicate: ReceiptPredicate): string {
 	return changesPart(predicate, has_diff ? `vouch diff ${id}` : null);
+}
+
+/** What it handed over, and what a reader should know besides. */
+export function keptPart(predicate: ReceiptPredicate, id: string): readonly string[] {
+	return [...artifactsPart(predicate, id), ...notesPart(predicate)];
 }
 
 export function receiptHint({ id, receipt_digest, finished_at }: Directive): string {

@@ -4,6 +4,7 @@ import { digestSchema, parseByteSize, parseDurationMs } from "../../core/index.t
 import type { Flag, FlagValues } from "../command.ts";
 import { fail } from "../failures.ts";
 import { shellWord } from "../run/approval.ts";
+import { readArtifacts } from "../run/request.ts";
 
 type Request = z.input<typeof directiveRequestSchema>;
 
@@ -28,6 +29,7 @@ export function directiveRequest(words: readonly string[], flags: FlagValues, im
 		command: commandLine(words),
 		sandbox_profile: flags.text("--isolation") ?? flags.text("--profile") ?? "untrusted",
 		...(image && { image }),
+		artifacts: [...readArtifacts(flags)],
 		requested_capabilities: {
 			net: { mode, ...(allow.length === 0 ? {} : { allow: [...allow] }) },
 			...(Object.keys(secrets).length > 0 && { secrets }),

@@ -31,9 +31,7 @@ export function showReport({ predicate, files, hasDiff }: RunOutcome): void {
 		networkPart(predicate),
 		changesPart(predicate, hasDiff ? "vouch show last --diff" : null),
 		...artifactsPart(predicate, predicate.runId.slice(0, SHORT_ID)),
-		...(predicate.result.notes ?? [])
-			.slice(0, MAX_ROWS)
-			.map((note) => `${paint("yellow", "note")}     ${printable(note)}`),
+		...notesPart(predicate),
 		`${paint("bold", "receipt")}  ${files.receipt}\n         check it: vouch verify ${predicate.runId.slice(0, SHORT_ID)}`,
 	];
 	process.stderr.write(`${parts.join("\n")}\n`);
@@ -125,6 +123,10 @@ export function changesPart({ changes, workload }: ReceiptPredicate, diff: strin
 	const more = rest > 0 ? [`  … and ${rest} more in the receipt`] : [];
 	const hint = diff === null ? "" : `; the diff: ${diff}`;
 	return [`${title}  ${changes.paths.length + changes.omitted} in the workspace${hint}`, ...rows, ...more].join("\n");
+}
+
+export function notesPart({ result }: ReceiptPredicate): readonly string[] {
+	return (result.notes ?? []).slice(0, MAX_ROWS).map((note) => `${paint("yellow", "note")}     ${printable(note)}`);
 }
 
 /** @param id of the run or the directive, as people write it */

@@ -12,6 +12,8 @@ export interface BlobStore {
 	read(digest: string): Promise<Buffer | undefined>;
 	open(digest: string): Promise<{ readonly stream: Readable; readonly sizeBytes: number } | undefined>;
 	remove(digest: string): Promise<void>;
+	/** Blobs apart from these: what is removed there is not removed here. */
+	below(name: string): BlobStore;
 }
 
 const DIGEST = /^[0-9a-f]{64}$/;
@@ -76,6 +78,10 @@ export class DirectoryBlobs implements BlobStore {
 
 	async remove(digest: string): Promise<void> {
 		await rm(this.#pathOf(digest), { force: true });
+	}
+
+	below(name: string): BlobStore {
+		return new DirectoryBlobs(join(this.#directory, name));
 	}
 
 	#damaged(digest: string): Error {

@@ -63,6 +63,10 @@ export class S3Blobs implements BlobStore {
 		await this.#ask("DELETE", digest);
 	}
 
+	below(name: string): BlobStore {
+		return new S3Blobs({ ...this.#place, prefix: `${this.#place.prefix}${name}/` });
+	}
+
 	/** Undefined when there is no such object. Throws VouchError `blob-storage-unavailable`. */
 	async #ask(
 		method: "HEAD" | "GET" | "PUT" | "DELETE",

@@ -183,8 +183,9 @@ function rowOf(
 		cwd: textOf(body.cwd),
 		timeout_seconds: body.timeout_seconds,
 	};
-	const image = body.image ?? null;
-	const workload = workloadOf({ ...described, image, limits: definedOf(body.limits), effective: resolution.effective });
+	const { image = null, artifacts } = body;
+	const asked = { ...described, image, artifacts, limits: definedOf(body.limits) };
+	const workload = workloadOf({ ...asked, effective: resolution.effective });
 	const isQueued = resolution.verdict === "skip";
 	const decision = decisionOf(workload, resolution);
 	return {

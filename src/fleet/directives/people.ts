@@ -10,7 +10,7 @@ import type { Services } from "../services.ts";
 import type { Directive } from "../store/queue.ts";
 import type { Session } from "../store/store.ts";
 import { personOf } from "./create.ts";
-import { imageOf } from "./workload.ts";
+import { artifactPatternsOf, imageOf } from "./workload.ts";
 
 type Shown = z.input<typeof directiveSchema>;
 type ListQuery = Parameters<Handlers["directives.list"]>[1]["query"];
@@ -25,6 +25,7 @@ function shownDirective(row: Directive): Shown {
 		cwd: row.cwd,
 		sandbox_profile: row.sandbox_profile,
 		image: imageOf(row),
+		artifacts: [...artifactPatternsOf(row)],
 		exit_code: row.exit_code,
 		finished_status: row.finished_status as "failed" | null,
 		territory_id: row.territory_id,

@@ -13,7 +13,7 @@ import type { FacilityRow, TerritoryRow } from "../store/tables.ts";
 import { together } from "../store/together.ts";
 import { isSandboxHealthy, maxConcurrent } from "../territories/capacity.ts";
 import { decisionOf, signDecision } from "./decision.ts";
-import { askedOf, imageOf } from "./workload.ts";
+import { artifactPatternsOf, askedOf, imageOf } from "./workload.ts";
 
 type Poll = Handlers["nodes.poll"];
 
@@ -158,7 +158,8 @@ function renewed(directive: Directive, resolution: Resolution, services: Service
 	const effective = jsonText(resolution.effective);
 	if (effective === directive.effective_capabilities) return undefined;
 	const limits = jsonOf<Record<string, number>>(directive.limits);
-	const workload = workloadOf({ ...directive, image: imageOf(directive), limits, effective: resolution.effective });
+	const asked = { ...directive, image: imageOf(directive), artifacts: artifactPatternsOf(directive), limits };
+	const workload = workloadOf({ ...asked, effective: resolution.effective });
 	const decision = { ...decisionOf(workload, resolution), verdict: "allow" as const };
 	return {
 		effective_capabilities: effective,

@@ -11,6 +11,14 @@ export function imageOf({ needs_workload, workload }: Pick<DirectiveRow, "needs_
 	return root.kind === "image" ? { reference: root.reference, digest: root.digest } : null;
 }
 
+/** Patterns of files that a stored directive hands over. */
+export function artifactPatternsOf({
+	needs_workload,
+	workload,
+}: Pick<DirectiveRow, "needs_workload" | "workload">): readonly string[] {
+	return needs_workload === 0 ? [] : (jsonOf<Workload>(workload).artifacts ?? []);
+}
+
 /** What policies judge of a stored directive. */
 export function askedOf(row: DirectiveRow): Asked {
 	const { sandbox_profile: profile, command, requested_capabilities } = row;

@@ -36,7 +36,7 @@ export interface Shown {
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const FINGERPRINT = /^[0-9a-f]{64}$/;
 /** What a node that was cut off may still say of its own lease, hours later (conduits section 12.1, 9). */
-const LATE_REPORTS = ["/finished", "/receipt"] as const;
+const LATE_REPORTS = ["/finished", "/receipt", "/artifacts"] as const;
 const MINUTE_MS = 60_000;
 const NODE_CALLERS = ["territory", "directive"] as const;
 

@@ -1,6 +1,7 @@
 import { type Digest, digestOf, digestOfJson } from "../../core/index.ts";
 import { receiptEntryOf, receiptFileBytes, signEnvelope } from "../../evidence/index.ts";
 import { RECEIPT_MEDIA_TYPE } from "../../evidence/schema.ts";
+import { artifactsOf } from "../artifacts/stored.ts";
 import { heldDirective } from "../directives/held.ts";
 import { noteEvent } from "../domain-events.ts";
 import type { Handlers } from "../http/handlers.ts";
@@ -28,6 +29,7 @@ export function receiveReceipt(services: Services): Handlers["nodes.receipt"] {
 		return store.transaction(async (session) => {
 			const directive = await heldDirective(session, identity);
 			mustBeAbout(directive, examined);
+			await mustBindArtifacts(session, directive, examined);
 			const known = keptOf(directive);
 			if (known !== undefined && known.envelopeDigest !== envelopeDigest)
 				throw conflict(directive, "another receipt is stored for it");
@@ -46,6 +48,14 @@ function mustBeAbout(directive: Directive, { predicate }: Good): void {
 	if (directive.workload_digest !== predicate.workloadDigest) throw conflict(directive, "it is about another workload");
 	if (!isDecidedHere(predicate, directive.decision))
 		throw conflict(directive, "the decision in it is not the one that allowed this directive");
+}
+
+/** What was handed over as a file of this directive is what its node signs for. */
+async function mustBindArtifacts(session: Session, directive: Directive, { predicate }: Good): Promise<void> {
+	if (predicate.workload.artifacts === undefined) return;
+	const signed = new Map((predicate.artifacts ?? []).map(({ name, digest }) => [name, digest as string]));
+	for (const { name, digest } of await artifactsOf(session, directive.id))
+		if (signed.get(name) !== digest) throw conflict(directive, `it does not bind the artifact ${name}`);
 }
 
 interface Countersigned {

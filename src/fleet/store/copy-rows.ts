@@ -15,6 +15,8 @@ export const TABLES = [
 	"facilities",
 	"directives",
 	"log_chunks",
+	"artifacts",
+	"artifact_pieces",
 	"policies",
 	"policy_versions",
 	"commands",

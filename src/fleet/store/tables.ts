@@ -18,6 +18,8 @@ export interface Tables {
 	facilities: FacilityRow;
 	directives: DirectiveRow;
 	log_chunks: LogChunkRow;
+	artifacts: ArtifactRow;
+	artifact_pieces: ArtifactPieceRow;
 	policies: PolicyRow;
 	policy_versions: PolicyVersionRow;
 	commands: CommandRow;
@@ -223,6 +225,27 @@ export interface LogChunkRow {
 	bytesize: number;
 	truncated: Flag;
 	created_at: Time;
+}
+
+export interface ArtifactRow {
+	id: string;
+	directive_id: string;
+	/** Of the lease that handed it over. */
+	lease_id: string | null;
+	name: string;
+	/** Of all of it, `sha256:` and hexadecimal. */
+	digest: string;
+	size_bytes: number;
+	/** As many as its size: it is whole, and is what its digest names. */
+	received_bytes: number;
+	created_at: Time;
+}
+
+export interface ArtifactPieceRow {
+	artifact_id: string;
+	position: number;
+	/** Names a blob. */
+	digest: string;
 }
 
 export interface PolicyRow {
