@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { isOlder } from "../api/index.ts";
 import { sendArtifacts } from "./artifact-upload.ts";
 import { CircuitBreaker, type Waiting } from "./back-off.ts";
 import { type Command, capabilityNames, serveCommand } from "./commands.ts";
@@ -254,15 +255,4 @@ export class Node {
 		if (minimum !== null && isOlder(version, minimum))
 			log.warn({ version, minimum }, "this version is older than the control plane is made for");
 	}
-}
-
-/** By numbers alone: what stands after a `-` does not count, and what is missing is 0. */
-function isOlder(version: string, minimum: string): boolean {
-	const numbers = (text: string): number[] => (text.split("-")[0] ?? "").split(".").map((part) => Number(part) || 0);
-	const [own, needed] = [numbers(version), numbers(minimum)];
-	for (let at = 0; at < 3; at++) {
-		const difference = (own[at] ?? 0) - (needed[at] ?? 0);
-		if (difference !== 0) return difference < 0;
-	}
-	return false;
 }

@@ -16,6 +16,7 @@ export {
 	followLogs,
 	type LogEvent,
 } from "./client/index.ts";
+export { isOlder } from "./conduits/version.ts";
 export {
 	type DescribedDirective,
 	DIRECTIVE_VARIABLES,

@@ -37,6 +37,7 @@ type Allowed = Extract<DecidedLease, { kind: "decided" }>;
 export class SandboxEngine implements Engine {
 	readonly #parts: EngineParts;
 	#profiles: readonly string[] = [];
+	#wasFull = false;
 
 	constructor(parts: EngineParts) {
 		this.#parts = parts;
@@ -59,8 +60,10 @@ export class SandboxEngine implements Engine {
 
 	async capacity(): Promise<Readonly<Record<string, Json>>> {
 		const states = await driverStates(this.#parts);
-		this.#profiles = (await this.#hasRoom()) ? profilesOf(states) : [];
-		return capacityOf(states);
+		const freeBytes = await this.#freeBytes();
+		this.#profiles = this.#isFull(freeBytes) ? [] : profilesOf(states);
+		const disk = { free_bytes: freeBytes, minimum_free_bytes: this.#parts.minimumFreeBytes };
+		return { ...capacityOf(states), disk };
 	}
 
 	/** Each driver by name, as it is now. */
@@ -75,7 +78,7 @@ export class SandboxEngine implements Engine {
 	}
 
 	async refuse(lease: Lease): Promise<string | undefined> {
-		if (!(await this.#hasRoom())) return "The disk of this node is nearly full. Nothing was run.";
+		if (this.#isFull(await this.#freeBytes())) return "The disk of this node is nearly full. Nothing was run.";
 		if (!facilityIdSchema.safeParse(lease.spec.facility.id).success)
 			return "The facility's id is no name for a folder. Nothing was run.";
 		const decided = decideOn(lease, this.#parts.controlPlaneKeys);
@@ -162,15 +165,26 @@ export class SandboxEngine implements Engine {
 		};
 	}
 
-	async #hasRoom(): Promise<boolean> {
-		const { facilities, minimumFreeBytes, log } = this.#parts;
+	/** Null where it is not known. */
+	async #freeBytes(): Promise<number | null> {
+		const { facilities, log } = this.#parts;
 		try {
 			const { bavail, bsize } = await statfs(facilities.directory);
-			return bavail * bsize >= minimumFreeBytes;
+			return bavail * bsize;
 		} catch (error) {
 			log.warn({ problem: (error as Error).message }, "free disk space is not known");
-			return true;
+			return null;
 		}
+	}
+
+	/** Said when it becomes so, and when it is over. */
+	#isFull(freeBytes: number | null): boolean {
+		const { minimumFreeBytes: minimum, log } = this.#parts;
+		const isFull = freeBytes !== null && freeBytes < minimum;
+		if (isFull && !this.#wasFull) log.warn({ free: freeBytes, minimum }, "the disk is nearly full: nothing is begun");
+		if (!isFull && this.#wasFull) log.info({ free: freeBytes, minimum }, "there is room on the disk again");
+		this.#wasFull = isFull;
+		return isFull;
 	}
 }
 

@@ -1,3 +1,4 @@
+import { isOlder } from "../../api/index.ts";
 import { newId } from "../../core/index.ts";
 import { territoryOf } from "../directives/poll.ts";
 import type { Handlers } from "../http/handlers.ts";
@@ -44,7 +45,7 @@ export function heartbeat(services: Services): Heartbeat {
 function versionsFor(version: string | null | undefined, { settings: { nodeVersions } }: Services) {
 	if (nodeVersions === null) return {};
 	return {
-		upgrade_available: typeof version === "string" && version !== nodeVersions.latest,
+		upgrade_available: typeof version === "string" && isOlder(version, nodeVersions.latest),
 		latest_version: nodeVersions.latest,
 		min_compatible_version: nodeVersions.minimum,
 	};
