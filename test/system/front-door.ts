@@ -26,6 +26,8 @@ export interface Setting {
 	readonly input?: string | Buffer | null;
 	readonly environment?: Readonly<Record<string, string>>;
 	readonly directory?: string;
+	/** Another user's id, whom only root can start it as. */
+	readonly user?: number;
 	/** A terminal of 100 columns around it, by script(1); stdout is then what the terminal shows. */
 	readonly screen?: "terminal";
 }
@@ -53,12 +55,13 @@ export class FrontDoor {
 	}
 
 	start(args: readonly string[], setting: Setting = {}): Going {
-		const { input = "", environment = {}, directory = this.workspace, screen } = setting;
+		const { input = "", environment = {}, directory = this.workspace, screen, user } = setting;
 		const [file, ...rest] = screen === "terminal" ? onTerminal([program, ...args]) : [program, ...args];
 		const child = spawn(file, rest, {
 			cwd: directory,
 			env: { ...this.environment, ...environment },
 			stdio: ["pipe", "pipe", "pipe"],
+			...(user === undefined ? {} : { uid: user, gid: user }),
 		});
 		child.stdin.on("error", () => {});
 		if (input !== null) child.stdin.end(input);

@@ -61,5 +61,7 @@ export async function plannedHere(workload: Workload, place: Place, parts: Condu
 }
 
 function notPlaced(reasons: readonly { readonly sentence: string }[]): Error {
-	return agentFailures.fail("not-placed", { problems: reasons.map(({ sentence }) => sentence).join(" ") });
+	// Several drivers may say the same.
+	const problems = new Set(reasons.map(({ sentence }) => sentence));
+	return agentFailures.fail("not-placed", { problems: [...problems].join(" ") });
 }
