@@ -19,6 +19,7 @@ static struct outlet output = { .id = STDOUT, .port = &stdout_port }, errors = {
 static int control_fd, report_fd;
 static struct rusage usage;
 static int64_t ended_ms, verity_due_ms;
+static bool end_typed;
 
 static void set_limit(const char *file, uint64_t limit, const char *value)
 {
@@ -168,6 +169,8 @@ bool workload_pump(void)
 	bool was_broken = input.broken, done = inlet_pump(&input), more = outlet_pump(&output) | outlet_pump(&errors);
 	if (input.broken && !was_broken) channel_send(RESET, STDIN, &(uint32_t){ RESET_DISCARDED }, 4);
 	if (done && !workload.has_terminal) port_close(&stdin_port);
+	/* A terminal's input has no end: Ctrl-D is typed, twice, since after part of a line the first only hands that over. */
+	else if (done && !end_typed) end_typed = write(stdout_port.fd, "\4\4", 2) > 0 || errno != EAGAIN;
 	if (workload_state == ENDED && output.ended && errors.ended && (connections_quiet() || now_ms() >= ended_ms + CARRY_REST_MS))
 		tell_ending();
 	return more;

@@ -86,6 +86,11 @@ export interface SupervisionSpec {
 	 * started while the network is still being made; without one, afterwards.
 	 */
 	readonly startDescriptor?: number;
+	/**
+	 * A terminal for what the program starts: `/proc/self/fd/DESCRIPTOR --terminal DESCRIPTOR COMMAND` makes it where it is run,
+	 * and becomes COMMAND. The descriptor after it is taken too. What is written to it is the standard output.
+	 */
+	readonly terminal?: { readonly descriptor: number; readonly size: WindowSize };
 	/** Bytes given to the program as an open read-only descriptor. One that is `argv[0]` itself is closed when it starts. */
 	readonly descriptors: readonly { readonly fd: number; readonly bytes: Uint8Array }[];
 	readonly argv: readonly [string, ...string[]];
@@ -98,6 +103,11 @@ export interface SupervisionSpec {
 	readonly diskWriteBytes: number | null;
 	/** Commands run by the supervisor after the end, whatever ended it, e.g. `podman rm`. */
 	readonly afterwards: readonly (readonly [string, ...string[]])[];
+}
+
+export interface WindowSize {
+	readonly rows: number;
+	readonly columns: number;
 }
 
 export interface ControlGroup {
@@ -141,6 +151,8 @@ export interface Supervised {
 	readonly programPid: number;
 	/** Sends a signal as `signalTarget` says. */
 	signal(name: NodeJS.Signals): void;
+	/** Of a run with a terminal: its size from now on. */
+	resize(size: WindowSize): void;
 	/** Kills everything at once. */
 	kill(): void;
 	/** What the supervisor reports while it runs: connections that ended, datagrams that were refused. */

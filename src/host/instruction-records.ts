@@ -49,9 +49,20 @@ function programRows(spec: SupervisionSpec): Row[] {
 		}),
 		["directory", text("working directory", spec.workingDirectory)],
 		["signal-target", spec.signalTarget],
+		...terminalRows(spec.terminal),
 		...(spec.startDescriptor === undefined ? [] : [["start-descriptor", String(spec.startDescriptor)] as const]),
 		...spec.descriptors.map((given): Row => ["descriptor", concatBytes(utf8(`${given.fd}\0`), given.bytes)]),
 		...spec.afterwards.map((argv): Row => ["afterwards", argv.map((word) => `${text("command", word)}\0`).join("")]),
+	];
+}
+
+function terminalRows(terminal: SupervisionSpec["terminal"]): Row[] {
+	if (terminal === undefined) return [];
+	const { descriptor, size } = terminal;
+	return [
+		["terminal-descriptor", String(descriptor)],
+		["terminal-rows", String(size.rows)],
+		["terminal-columns", String(size.columns)],
 	];
 }
 

@@ -222,6 +222,7 @@ class Conversation {
 			supervisorPid: child.pid ?? 0,
 			programPid,
 			signal: (name) => this.#say(`signal ${constants.signals[name]}`),
+			resize: ({ rows, columns }) => this.#say(`resize ${rows} ${columns}`),
 			kill: () => this.#say("kill"),
 			onEvent: (listener) => this.#listen(listener),
 			ended: this.#ended.promise,

@@ -1,5 +1,5 @@
 import type { Digest, Failure, NonEmpty, RunId } from "../core/index.ts";
-import type { Host, Supervised, SupervisionSpec } from "../host/index.ts";
+import type { Host, Supervised, SupervisionSpec, WindowSize } from "../host/index.ts";
 import type { ImageManifest, PartName } from "../image/schema.ts";
 import type { DriverName, Guarantee, Limits, Workload } from "./schema.ts";
 
@@ -64,6 +64,8 @@ export interface PlanRequest {
 	readonly emulation: "accepted" | "not-accepted";
 	/** A kind of machine asked for by name; null lets the driver choose. Drivers that boot none ignore it. */
 	readonly machine: "microvm" | "q35" | null;
+	/** Of the terminal of a workload that has one, when it begins; without it a usual size. */
+	readonly windowSize?: WindowSize;
 	/** Those of the workload's `exposed` that are files, not folders. */
 	readonly exposedFiles: readonly string[];
 	/** Folder on a file system in memory that holds a file for each of the workload's `secretFiles`. */

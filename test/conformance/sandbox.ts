@@ -20,6 +20,9 @@ export interface Trial {
 	/** Given as files, by name. */
 	readonly secrets?: Readonly<Record<string, string>>;
 	readonly workingDirectory?: string;
+	/** It has a terminal, which is this large when it begins. */
+	readonly windowSize?: PlanRequest["windowSize"];
+	/** Written and ended; `from-during` leaves that to `during`. */
 	readonly input?: string | Uint8Array;
 	/** Unread: nobody takes what the command writes until it has ended. */
 	readonly output?: "kept" | "unread";
@@ -30,7 +33,7 @@ export interface Trial {
 	/** What a driver that starts held waits for. */
 	readonly go?: Promise<unknown>;
 	/** Called once it runs; the trial goes on when it returns. */
-	readonly during?: (run: Run, plan: LaunchPlan, runDirectory: string) => Promise<void>;
+	readonly during?: (run: Run, plan: LaunchPlan, runDirectory: string, printed: () => string) => Promise<void>;
 }
 
 export interface TrialResult {
@@ -75,12 +78,12 @@ export async function tryOut(driver: Driver, trial: Trial): Promise<TrialResult>
 		const go = trial.go === undefined ? {} : { go: trial.go };
 		const run = await driver.start(planned.plan, { environment: trial.environment ?? {}, ...go }, host);
 		const deadline = setTimeout(() => run.kill(), DEADLINE_MS);
-		const read = () => Promise.all([bytesOf(run.stdout), text(run.stderr)]);
+		const chunks: Uint8Array[] = [];
+		const read = () => Promise.all([bytesOf(run.stdout, chunks), text(run.stderr)]);
 		const early = trial.output === "unread" ? undefined : read();
-		if (trial.input === undefined) run.stdin.end();
-		else run.stdin.end(trial.input);
 		run.stdin.on("error", () => {});
-		await trial.during?.(run, planned.plan, runDirectory);
+		if (trial.input !== "from-during") run.stdin.end(trial.input);
+		await trial.during?.(run, planned.plan, runDirectory, () => String(Buffer.concat(chunks)));
 		const late = early ?? read();
 		const ending = await run.ended;
 		const [stdout, stderr] = await late;
@@ -114,9 +117,11 @@ export function requestOf(trial: Trial, runId: RunId, runDirectory: string): Pla
 			limits: { ...NO_LIMITS, ...trial.limits },
 			demands: [],
 			isolation: null,
+			...(trial.windowSize === undefined ? {} : { tty: true as const }),
 			...(trial.secrets === undefined ? {} : { secretFiles: Object.keys(trial.secrets).sort() }),
 		},
 		runDirectory,
+		...(trial.windowSize === undefined ? {} : { windowSize: trial.windowSize }),
 		root,
 		gateSocket: join(runDirectory, "gate.sock"),
 		loopbackListeners: [],
@@ -146,8 +151,7 @@ async function closedGate(path: string): Promise<Server> {
 	return server;
 }
 
-async function bytesOf(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
-	const chunks: Uint8Array[] = [];
+async function bytesOf(stream: AsyncIterable<Uint8Array>, chunks: Uint8Array[]): Promise<Buffer> {
 	for await (const chunk of stream) chunks.push(chunk);
 	return Buffer.concat(chunks);
 }

@@ -68,6 +68,46 @@ export function testDriver(driver: Driver): void {
 			assert.equal(stderr, "err");
 		});
 
+		test("a terminal: its own, of the right size, which follows; keys are bytes; its end is typed", async () => {
+			const script = `
+				[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && tty && stty size; trap 'echo interrupted' INT; trap 'echo resized' WINCH
+				while [ "$(stty size)" = "31 97" ]; do sleep 0.05; done; stty size; stty -echo; printf 'over\n' >&2
+				read line; echo "read $line"; echo waiting; sleep 60; cat >/dev/tty; exit 7`;
+			const { stdout, stderr, ending } = await shell(script, {
+				windowSize: { rows: 31, columns: 97 },
+				input: "from-during",
+				during: async (run, _plan, _folder, printed) => {
+					const until = async (mark: string): Promise<void> => {
+						for (let waited = 0; !printed().includes(mark) && waited < 30_000; waited += 20) await delay(20);
+						assert.ok(printed().includes(mark), `${mark} in ${JSON.stringify(printed())}`);
+					};
+					await until("31 97");
+					run.resize({ rows: 40, columns: 120 });
+					await until("over");
+					run.stdin.write("a line\n");
+					await until("waiting");
+					run.stdin.write("\x03");
+					await until("interrupted");
+					run.stdin.end("the last, without an end of line");
+				},
+			});
+			const lines = stdout.toString().replaceAll("\r\n", "\n").replaceAll("^C", "");
+			const last = "the last, without an end of line";
+			assert.match(lines, /^\/dev\/pts\/0\n31 97\n(resized\n)?40 120\nover\nread a line\nwaiting\ninterrupted\n/);
+			assert.equal(lines.slice(-last.length), last);
+			assert.deepEqual([stderr, ending.exitCode], ["", 7]);
+		});
+
+		test("all that is written to a terminal last is kept, and nothing of the one outside is there", async () => {
+			const script = "seq 20000; ls -1 /dev/pts; ls -1 /proc/$$/fd; stty -echo raw; (sleep 300 &)";
+			const { stdout, ending } = await shell(script, { windowSize: { rows: 24, columns: 80 } });
+			assert.equal(
+				stdout.toString(),
+				`${[...Array(20000).keys(), 20000].slice(1).join("\r\n")}\r\n0\r\nptmx\r\n0\r\n1\r\n2\r\n`,
+			);
+			assert.equal(ending.exitCode, 0);
+		});
+
 		test("closed input is an end of file", async () => {
 			assert.equal((await shell("cat | wc -c")).stdout.toString().trim(), "0");
 		});

@@ -42,6 +42,7 @@ export class ScriptedMachine implements AsyncDisposable {
 			supervisorPid: process.pid,
 			programPid: process.pid,
 			signal: () => {},
+			resize: () => {},
 			kill: () => void this.end({ exitCode: null, signal: "SIGKILL", cause: "killed" }),
 			onEvent: () => {},
 			ended: this.#ended.promise,

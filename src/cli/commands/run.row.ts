@@ -98,6 +98,12 @@ const fileFlags: readonly Flag[] = [
 		repeats: "repeats",
 		summary: "set a variable; without =VALUE pass the one of this shell",
 	},
+	{
+		name: "--tty",
+		short: "-t",
+		summary: "give the command a terminal of its own, as large as this one; for shells and editors",
+	},
+	{ name: "--interactive", short: "-i", summary: "pass stdin on, which is done anyway: -it is as elsewhere" },
 	{ name: "--no-stdin", summary: "give the command an empty stdin instead of this one" },
 	{
 		name: "--secret",
@@ -154,6 +160,7 @@ The exit code is the command's own; Vouch's own failures exit 125, a timeout 124
 			command: "vouch run --secret API_TOKEN --allow api.example.com -- ./deploy.sh",
 			says: "With a secret that no log or receipt will show:",
 		},
+		{ command: "vouch run -t -- bash", says: "A shell to look around in:" },
 		{ command: "vouch run --expose ~/.nvm --env PATH -- npm test", says: "With a toolchain that lives outside /usr:" },
 	],
 	load: async () => (await import("../run/action.ts")).runAction,

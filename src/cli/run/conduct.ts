@@ -14,6 +14,7 @@ import type { Parts } from "./parts.ts";
 import { type PreparedRun, prepare } from "./prepare.ts";
 import { announce } from "./report.ts";
 import type { RunRequest } from "./request.ts";
+import { rawTerminal, windowSizes } from "./terminal.ts";
 import { terminationSignals } from "./termination-signals.ts";
 
 /** One run from request to receipt. Whatever happens, nothing of it is left running and its private folder is gone. */
@@ -46,6 +47,8 @@ async function runAndMeasure(
 	files: RunFiles,
 	parts: Parts,
 ): Promise<Finished> {
+	// As it was before anything else is said, whatever comes of the run.
+	using terminal = new DisposableStack();
 	let receipts: typeof import("./receipt.ts") | undefined;
 	const ties: Ties = {
 		environment: request.environment,
@@ -62,9 +65,12 @@ async function runAndMeasure(
 			receipts = await import("./receipt.ts");
 			(await parts.journal()).checkpoint();
 		},
-		started: () => void parts.journal().then((journal) => journal.ready()),
+		started: () => {
+			if (request.tty === "asked" && request.stdin === "passed") terminal.use(rawTerminal());
+			void parts.journal().then((journal) => journal.ready());
+		},
 	};
-	return conduct(prepared, files, ties, parts);
+	return await conduct(prepared, files, ties, parts);
 }
 
 function screensFor(request: RunRequest): Screens {
@@ -76,7 +82,9 @@ function screensFor(request: RunRequest): Screens {
 		stderr: process.stderr,
 		secrets: "shown",
 		say: (text) => {
-			if (!quiet) process.stderr.write(`\nvouch: ${text}\n`);
+			const end = request.tty === "asked" ? "\r\n" : "\n";
+			if (!quiet) process.stderr.write(`${end}vouch: ${text}${end}`);
 		},
+		...(request.tty === "asked" ? { windowSizes } : {}),
 	};
 }

@@ -30,6 +30,7 @@ import { approvalsFor } from "./approval.ts";
 import type { Parts } from "./parts.ts";
 import { findPolicies } from "./policies.ts";
 import type { RunRequest } from "./request.ts";
+import { windowSize } from "./terminal.ts";
 
 /** A run that is decided, planned and approved, and has not begun. */
 export interface PreparedRun extends PlannedRun, Judged {}
@@ -56,12 +57,14 @@ export async function prepare(
 	if (loopbackListeners.length > MAX_LOOPBACK_LISTENERS)
 		throw fail("cli.rules-invalid", { problems: TOO_MANY_LOOPBACK });
 	const gateSocket = join(runDirectory, "gate.sock");
+	const size = request.tty === "asked" ? windowSize() : undefined;
 	const planRequestFor: Asking["planRequestFor"] = (workload, prepared) => ({
 		runId,
 		workload,
 		runDirectory,
 		cacheDirectory: parts.directories.cache,
 		root: prepared,
+		...(size === undefined ? {} : { windowSize: size }),
 		gateSocket,
 		loopbackListeners,
 		acceptNoIsolation: request.acceptNoIsolation,
@@ -176,6 +179,7 @@ function workloadOf(request: RunRequest, policies: readonly Policy[]): Omit<Work
 		schema: "vouch.workload/v1",
 		argv: [...request.argv],
 		workingDirectory: request.workingDirectory,
+		...(request.tty === "asked" ? { tty: true as const } : {}),
 		environment: Object.keys(request.environment).sort(),
 		secrets: [...request.secrets].sort(),
 		workspace: workspace === null ? null : { ...workspace, protected: protectedPaths(workspace.source, policies) },

@@ -69,6 +69,7 @@ test("with no flags: this folder, read-write, no network, no variables, no limit
 		secrets: [],
 		limits: NO_LIMITS,
 		stdin: "passed",
+		tty: "not-asked",
 		receiptCopy: null,
 		show: "report",
 	});
@@ -88,6 +89,8 @@ const GOOD: readonly (readonly [flags: readonly string[], part: Partial<RunReque
 	[["--isolation", "container"], { driver: "container" }],
 	[["--isolation", "host", "--accept-no-isolation"], { driver: "host", acceptNoIsolation: "accepted" }],
 	[["--isolation", "vm"], { driver: "vm" }],
+	[["--interactive", "--tty"], { tty: "asked", stdin: "passed", environment: { TERM: "xterm" } }],
+	[["--tty", "--env", "TERM=dumb"], { tty: "asked", environment: { TERM: "dumb" } }],
 	[["--machine", "q35"], { machine: "q35" }],
 	[["--image", "./rootfs"], { image: "./rootfs" }],
 	[["--demand", "separate-kernel", "--demand", "readonly-root"], { demands: ["separate-kernel", "readonly-root"] }],

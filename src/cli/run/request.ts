@@ -29,6 +29,7 @@ export interface RunRequest {
 	/** What was asked for; what was not is null and gets the policy's or the built-in default. */
 	readonly limits: Limits;
 	readonly stdin: "passed" | "closed";
+	readonly tty: "asked" | "not-asked";
 	readonly receiptCopy: string | null;
 	readonly show: "report" | "quiet" | "json";
 }
@@ -55,6 +56,7 @@ export function readRequest({ operands, flags }: Invocation, environment: NodeJS
 		...passed,
 		limits: readLimits(flags),
 		stdin: flags.has("--no-stdin") ? "closed" : "passed",
+		tty: flags.has("--tty") ? "asked" : "not-asked",
 		receiptCopy: flags.text("--receipt") ?? null,
 		show: flags.has("--json") ? "json" : flags.has("--quiet") ? "quiet" : "report",
 	};
@@ -147,6 +149,8 @@ function readEnvironment(flags: FlagValues, from: NodeJS.ProcessEnv): Pick<RunRe
 			);
 		}
 	}
+	// What it writes is for the terminal that shows it.
+	if (flags.has("--tty")) environment.TERM ??= from.TERM ?? "xterm";
 	return { environment, secrets };
 }
 

@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 /* How often disk writes are looked at, and how long what the ended program sent may still take to be carried. */
-enum { DISK_WATCH_MS = 100, CARRY_REST_MS = 1000, REPORT_MS = 2000, OUT_OF_MEMORY_EXIT = 128 + SIGKILL };
+enum { DISK_WATCH_MS = 100, CARRY_REST_MS = 1000, REPORT_MS = 2000, LAST_WORDS_MS = 50, OUT_OF_MEMORY_EXIT = 128 + SIGKILL };
 
 static const char *cause = "program";
-static bool over, may_go;
+static bool over, may_go, impatient;
 
 static void end_because(const char *why)
 {
@@ -32,7 +32,7 @@ static void signals_ready(struct watch *watch, uint32_t events)
 	if (processes_reap()) end_because("program");
 }
 
-/* `go`, `signal N` and `kill`, one to a line. Anything else means that this is not Vouch. */
+/* `go`, `signal N`, `resize ROWS COLUMNS` and `kill`, one to a line. Anything else means that this is not Vouch. */
 static void obey(const char *line)
 {
 	char *end;
@@ -47,6 +47,13 @@ static void obey(const char *line)
 			return;
 		}
 	}
+	unsigned short rows, columns;
+	int length = 0;
+	if (sscanf(line, "resize %hu %hu%n", &rows, &columns, &length) == 2 && line[length] == 0 && spec.terminal_fd > 0) {
+		terminal_resize(rows, columns);
+		return;
+	}
+	impatient = true;
 	end_because("killed");
 }
 
@@ -82,7 +89,7 @@ static int watch_disk(void)
 
 static int tick(void)
 {
-	int wait_ms = sooner(carry_tick(), spec.wants_network ? resolve_tick() : -1);
+	int wait_ms = sooner(terminal_tick(), sooner(carry_tick(), spec.wants_network ? resolve_tick() : -1));
 	control_flush(0);
 	return wait_ms;
 }
@@ -97,6 +104,12 @@ static void carry_rest(void)
 	carry_close();
 	resolve_close();
 	sniff_close();
+}
+
+/* What the command wrote to its terminal last. Whoever shows it may take long; whoever asks again is not kept waiting. */
+static void carry_last_words(void)
+{
+	while (spec.terminal_fd > 0 && terminal_busy() && !impatient && !control_gone()) loop_once(sooner(tick(), LAST_WORDS_MS));
 }
 
 static void report_ending(size_t left)
@@ -151,6 +164,7 @@ static void leave_standard_streams(void)
 int main(int count, char **arguments)
 {
 	if (count == 2 && strcmp(arguments[1], "--probe-kvm") == 0) return kvm_probe();
+	if (count > 3 && strcmp(arguments[1], "--terminal") == 0) return terminal_inside(atoi(arguments[2]), arguments + 3);
 	if (count != 2) {
 		fprintf(stderr, "usage: vouch-supervisor CONTROL-SOCKET (Vouch starts this program, people do not)\n");
 		return 64;
@@ -170,7 +184,7 @@ int main(int count, char **arguments)
 	namespaces_enter();
 	pid_t program = spec.wants_network ? network_open() : program_prepare();
 	struct watch control = { control_fd(), control_ready };
-	if (!loop_add(&signals, EPOLLIN) || !loop_add(&control, EPOLLIN | EPOLLRDHUP))
+	if (!loop_add(&signals, EPOLLIN) || !loop_add(&control, EPOLLIN | EPOLLRDHUP) || !terminal_watch())
 		fail_start("The supervisor's own events could not be watched: %m.");
 	if (control_gone()) fail_start("Vouch went away.");
 	obey_all();
@@ -181,6 +195,7 @@ int main(int count, char **arguments)
 	}
 	while (!over) loop_once(sooner(tick(), sooner(watch_disk(), processes_tick())));
 	size_t left = processes_kill_all();
+	carry_last_words();
 	carry_rest();
 	report_ending(left);
 	return 0;

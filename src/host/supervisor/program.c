@@ -104,12 +104,19 @@ static bool holds_program(int fd)
 	return strcmp(spec.argv.items[0], path) == 0;
 }
 
+/* Of what makes the sandbox: what is typed is for the command alone, and what it shows is the command's alone. */
+static int terminal_stream(int number)
+{
+	return number > 0 ? streams[2] : open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 static void place_descriptors(void)
 {
 	int memories[COUNT(spec.descriptors)], standard[3], start = spec.start_fd > 0 ? open_start() : -1;
+	int terminal = spec.terminal_fd > 0 ? above_own(terminal_inner_end()) : -1;
 	release_pipe[0] = above_own(release_pipe[0]);
 	report_pipe[1] = above_own(report_pipe[1]);
-	for (int i = 0; i < 3; i++) standard[i] = above_own(streams[i]);
+	for (int i = 0; i < 3; i++) standard[i] = above_own(terminal >= 0 ? terminal_stream(i) : streams[i]);
 	for (size_t i = 0; i < spec.descriptor_count; i++) {
 		int fd = open_memory(&spec.descriptors[i]);
 		if (fd < 0) give_up("Bytes for the program could not be put into memory: %m.");
@@ -122,6 +129,7 @@ static void place_descriptors(void)
 	for (size_t i = 0; i < spec.descriptor_count; i++)
 		if (dup3(memories[i], spec.descriptors[i].fd, holds_program(spec.descriptors[i].fd) ? O_CLOEXEC : 0) < 0)
 			give_up("A descriptor could not be placed: %m.");
+	if (terminal >= 0 && dup2(terminal, (int)spec.terminal_fd + 1) < 0) give_up("A descriptor could not be placed: %m.");
 	if (start >= 0 && dup2(start, (int)spec.start_fd) < 0) give_up("A descriptor could not be placed: %m.");
 }
 
@@ -188,11 +196,15 @@ pid_t program_prepare(void)
 	if (pipe2(release_pipe, O_CLOEXEC) < 0 || pipe2(report_pipe, O_CLOEXEC) < 0)
 		fail_start("A pipe to the program could not be made: %m.");
 	close_streams(held);
+	if (spec.terminal_fd > 0) terminal_open();
 	pid_t pid = fork();
 	if (pid < 0) fail_start("The program's process could not be made: %m.");
 	if (pid == 0) become_program(supervisor);
 	close(report_pipe[1]);
-	close_streams(streams);
+	if (spec.terminal_fd > 0) {
+		terminal_wait(streams[0], streams[1]);
+		close(streams[2]);
+	} else close_streams(streams);
 	processes_started(pid);
 	return pid;
 }

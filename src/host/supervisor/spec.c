@@ -4,11 +4,14 @@
  */
 #include "supervisor.h"
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct spec spec;
 
@@ -176,6 +179,9 @@ static const struct key {
 	{ .name = "descriptor", .take = take_descriptor },
 	{ .name = "held", .number = &spec.held, .most = 1 },
 	{ .name = "start-descriptor", .number = &spec.start_fd, .most = 255 },
+	{ .name = "terminal-descriptor", .number = &spec.terminal_fd, .most = 254 },
+	{ .name = "terminal-rows", .number = &spec.terminal_rows, .most = 65535 },
+	{ .name = "terminal-columns", .number = &spec.terminal_columns, .most = 65535 },
 	{ .name = "signal-target", .take = take_signal_target },
 	{ .name = "disk-write-bytes", .number = &spec.disk_write_bytes, .most = INT64_MAX },
 	{ .name = "afterwards", .take = take_afterwards },
@@ -219,6 +225,19 @@ static bool was_seen(const char *name)
 	return false;
 }
 
+/* This program itself, as the sandbox is given it. */
+static void give_own_program(void)
+{
+	struct stat own;
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &own) < 0 || spec.descriptor_count == COUNT(spec.descriptors) || spec.terminal_fd < 3)
+		fail_start("The program that makes the terminal could not be given.");
+	char *bytes = allocate((size_t)own.st_size);
+	if (read(fd, bytes, (size_t)own.st_size) != own.st_size) fail_start("The supervisor's own program could not be read: %m.");
+	close(fd);
+	spec.descriptors[spec.descriptor_count++] = (struct descriptor){ (int)spec.terminal_fd, bytes, (size_t)own.st_size };
+}
+
 static void check_whole(void)
 {
 	static const char *const always[] = { "argv", "directory", "signal-target" };
@@ -231,6 +250,7 @@ static void check_whole(void)
 	for (size_t i = 0; i < COUNT(network) && spec.wants_network; i++)
 		if (!was_seen(network[i])) fail_start("The supervisor's network instructions lack %s.", network[i]);
 	if (spec.listener_count > 0 && !spec.wants_network) fail_start("A listener needs network instructions.");
+	if (was_seen("terminal-descriptor")) give_own_program();
 	for (size_t i = 0; i < spec.descriptor_count; i++)
 		if ((uint64_t)spec.descriptors[i].fd == spec.start_fd) fail_start("The start descriptor holds something else.");
 	if (was_seen("start-descriptor") && spec.start_fd < 3) fail_start("The start descriptor is a standard stream.");

@@ -3,7 +3,8 @@
  * ends everything of it when it, or Vouch, ends. One thread, one epoll loop, no configuration but the spec it is sent.
  *
  * Start at main.c. spec.c reads what to do, control.c talks to Vouch, groups.c and network.c make what the run lives
- * in, program.c starts it, carry.c, resolve.c and sniff.c are the network's three ways, processes.c ends it.
+ * in, program.c starts it, terminal.c carries its terminal, carry.c, resolve.c and sniff.c are the network's three ways,
+ * processes.c ends it.
  */
 #ifndef VOUCH_SUPERVISOR_H
 #define VOUCH_SUPERVISOR_H
@@ -59,6 +60,8 @@ struct spec {
 	uint64_t start_fd;
 	/* 1: all is made, and nothing runs until Vouch says so. */
 	uint64_t held;
+	/* Of the program that makes the terminal, and after it its socket; 0 for none. */
+	uint64_t terminal_fd, terminal_rows, terminal_columns;
 	bool watches_disk, signals_descendants, wants_network;
 };
 extern struct spec spec;
@@ -137,6 +140,19 @@ void program_release(void);
 /* False when it ended while it was still waiting, or on its way there. */
 bool program_took_release(void);
 void program_run_afterwards(void);
+
+/* ---- terminal.c */
+/* Before the program's process is made, and after it: with the ends of its input and output that are then ours. */
+void terminal_open(void);
+int terminal_inner_end(void);
+void terminal_wait(int input, int output);
+bool terminal_watch(void);
+int terminal_tick(void);
+void terminal_resize(uint16_t rows, uint16_t columns);
+/* Once all of the run is dead: whether something that it wrote is still to be carried. */
+bool terminal_busy(void);
+/* In the sandbox: becomes the command, in a session with a terminal of its own. Returns an exit code when it can't. */
+int terminal_inside(int program, char **argv);
 
 /* ---- network.c */
 struct counters {

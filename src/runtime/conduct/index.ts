@@ -10,7 +10,7 @@ export { type Captured, capture, type OutputBudget } from "./capture.ts";
 export { conduct } from "./conduct.ts";
 export { exitCodeOf } from "./exit-code.ts";
 export { SHORTEST_SECRET_BYTES } from "./masking.ts";
-export type { Observed, Screens } from "./observe.ts";
+export type { Observed, Screens, WindowSizes } from "./observe.ts";
 export type { ConductParts, Finished, PlannedRun, Ties } from "./parts.ts";
 export { type Judged, receiptPartsOf, subjectsOf } from "./receipt-parts.ts";
 export { isOwnerAlive, type RunFiles, type RunRecord, RunRecords, recordOf, startTicksOf } from "./records.ts";

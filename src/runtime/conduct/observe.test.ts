@@ -44,6 +44,7 @@ function cat(): Supervised & { readonly asked: string[] } {
 		supervisorPid: 1,
 		programPid: 1,
 		signal: (name) => void asked.push(name),
+		resize: ({ rows, columns }) => void asked.push(`${rows}x${columns}`),
 		kill: () => {
 			asked.push("kill");
 			pipe.destroy();

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from "node:crypto";
 import type { Readable, Writable } from "node:stream";
 import type { Clock, Digest } from "../../core/index.ts";
-import type { Ending, Supervised } from "../../host/index.ts";
+import type { Ending, Supervised, WindowSize } from "../../host/index.ts";
 import type { Workload } from "../schema.ts";
 import { type Captured, capture, type OutputBudget, type Screen } from "./capture.ts";
 import type { Ties } from "./parts.ts";
@@ -22,6 +22,9 @@ export interface Observed {
 	readonly stdin: { readonly digest: Digest; readonly bytes: number } | null;
 }
 
+/** Hands on the size of a window, now and whenever it changes, until the function that it returns is called. */
+export type WindowSizes = (take: (size: WindowSize) => void) => () => void;
+
 export interface Screens {
 	readonly stdin: Readable | null;
 	readonly stdout: Writable | null;
@@ -29,6 +32,8 @@ export interface Screens {
 	/** A person's own terminal is shown secrets too; what is passed on to others is not. */
 	readonly secrets: "shown" | "masked";
 	readonly say: (text: string) => void;
+	/** Of a workload with a terminal that somebody looks at. */
+	readonly windowSizes?: WindowSizes;
 }
 
 function screenOf(screens: Screens, stream: "stdout" | "stderr"): Screen | null {
@@ -50,6 +55,7 @@ export async function observe(
 	const startedAtMs = clock.nowMs();
 	const startedAt = clock.monotonicMs();
 	const stopping = new Stopping(run, workload.limits.timeoutMs, cancels, screens.say);
+	const ignoreSizes = screens.windowSizes?.((size) => run.resize(size));
 	const input = new Input(run.stdin, screens.stdin);
 	const budget: OutputBudget = {
 		left: workload.limits.outputBytes ?? Number.POSITIVE_INFINITY,
@@ -74,6 +80,7 @@ export async function observe(
 		throw error;
 	} finally {
 		stopping.done();
+		ignoreSizes?.();
 	}
 }
 

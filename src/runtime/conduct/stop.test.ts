@@ -15,6 +15,7 @@ function recordedRun(): Supervised & { readonly asked: string[] } {
 		supervisorPid: 1,
 		programPid: 1,
 		signal: (name) => void asked.push(name),
+		resize: ({ rows, columns }) => void asked.push(`${rows}x${columns}`),
 		kill: () => void asked.push("kill"),
 		onEvent: () => {},
 		ended: new Promise(() => {}),

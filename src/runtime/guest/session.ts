@@ -1,5 +1,5 @@
 import type { Duplex, Readable, Writable } from "node:stream";
-import type { InterfaceCounters, SupervisorEvent } from "../../host/index.ts";
+import type { InterfaceCounters, SupervisorEvent, WindowSize } from "../../host/index.ts";
 import { type ChannelEnd, type ControlFrame, GuestChannel } from "./channel.ts";
 import type { GateDoor } from "./connections.ts";
 import { Datagrams } from "./datagrams.ts";
@@ -109,6 +109,11 @@ export class GuestSession {
 
 	signal(number: number): void {
 		this.#channel.say(say.signal(number));
+	}
+
+	/** Of a workload with a terminal. */
+	resize({ rows, columns }: WindowSize): void {
+		this.#channel.say(say.windowSize(rows, columns));
 	}
 
 	/** Ends the workload's processes in the guest; when that brings no word in time, `giveUp` is called. */

@@ -35,6 +35,8 @@ export type SetupRecord =
 	/** The same system call filter as every other driver's; its bytes are made when it is sent. */
 	| { readonly kind: "seccomp"; readonly architecture: Architecture }
 	| { readonly kind: "limits"; readonly limits: Readonly<Partial<Record<GuestLimit, number>>> }
+	/** Its standard streams are a terminal of this size. */
+	| { readonly kind: "terminal"; readonly rows: number; readonly columns: number }
 	| { readonly kind: "run" };
 
 /** How a guest finds a disk: by the serial that the machine gave it, or by its place where disks have none. */
@@ -101,6 +103,8 @@ function partsOf(record: SetupRecord): readonly [letter: string, ...parts: Buffe
 			return ["s", Buffer.from(seccompProgram(SYSCALL_TABLE, record.architecture))];
 		case "limits":
 			return ["m", ...GUEST_LIMITS.map((name) => long(record.limits[name] ?? 0))];
+		case "terminal":
+			return ["T", short(record.rows), short(record.columns)];
 		case "run":
 			return ["x"];
 	}

@@ -1,5 +1,6 @@
 import type { PlanRequest } from "../driver.ts";
 import type { Architecture } from "../seccomp/index.ts";
+import { terminalSize } from "../terminal.ts";
 import { GUEST, planView, SECRETS_TARGET, type ViewEntry } from "../view/index.ts";
 import type { DiskName, GuestLimit, SetupRecord } from "./setup.ts";
 
@@ -36,6 +37,7 @@ const SECRETS: readonly SetupRecord[] = [
 /** The view of a workload as a guest is told to make it: the same under every driver that boots one. Variables come at start. */
 export function guestSetup(request: PlanRequest, room: GuestRoom): readonly SetupRecord[] {
 	const { workload, loopbackListeners } = request;
+	const terminal = terminalSize(request);
 	const view = planView(request, { entries: [], mountPoints: [], procEntries: [] });
 	const { limits, architecture, disks } = room;
 	return [
@@ -50,6 +52,7 @@ export function guestSetup(request: PlanRequest, room: GuestRoom): readonly Setu
 		{ kind: "limits", limits },
 		...(architecture === null ? [] : [{ kind: "seccomp" as const, architecture }]),
 		{ kind: "working-directory", path: workload.workingDirectory },
+		...(terminal === null ? [] : [{ kind: "terminal" as const, ...terminal }]),
 		...workload.argv.map((text): SetupRecord => ({ kind: "argument", text })),
 	];
 }

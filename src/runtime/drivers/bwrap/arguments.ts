@@ -1,7 +1,7 @@
 import { GUEST, type ViewEntry } from "../../view/index.ts";
 
 /** Where bwrap finds what it reads; on `start` it waits, when its mounts are made, until it may run the command. */
-export const DESCRIPTORS = { arguments: 3, seccomp: 4, program: 5, start: 6, firstFile: 7 } as const;
+export const DESCRIPTORS = { arguments: 3, seccomp: 4, program: 5, start: 6, terminal: 7, firstFile: 9 } as const;
 
 /**
  * The walls, the same for the trial and for every plan. The network namespace is not among them: the supervisor starts

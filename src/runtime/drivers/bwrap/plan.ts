@@ -6,6 +6,7 @@ import { SHARED_KERNEL_GUARANTEES, unkeptDemands, unsafeSources } from "../../gu
 import { planLimits, unmetLimits } from "../../limits/index.ts";
 import { installCommand } from "../../programs.ts";
 import { type Architecture, SYSCALL_TABLE, seccompProgram } from "../../seccomp/index.ts";
+import { planTerminal } from "../../terminal.ts";
 import { BASE_ENVIRONMENT, planView, type ViewEntry } from "../../view/index.ts";
 import { bwrapArguments, DESCRIPTORS } from "./arguments.ts";
 import type { BwrapFacts } from "./probe.ts";
@@ -59,6 +60,7 @@ export function planBwrap(request: PlanRequest, facts: BwrapFacts): { kind: "pla
 	const files = view
 		.filter((entry) => entry.kind === "file")
 		.map(({ target, text }, index) => ({ fd: DESCRIPTORS.firstFile + index, target, text }));
+	const terminal = planTerminal(request, DESCRIPTORS.terminal);
 	const program = facts.ownedBy === "this-user" ? { fd: DESCRIPTORS.program, path: bwrap } : null;
 	const plan: BwrapPlan = {
 		schema: "vouch.launch-plan/v1",
@@ -86,11 +88,13 @@ export function planBwrap(request: PlanRequest, facts: BwrapFacts): { kind: "pla
 			privateMounts: null,
 			network,
 			startDescriptor: DESCRIPTORS.start,
+			...terminal.supervision,
 			argv: [
 				program === null ? bwrap : `/proc/self/fd/${program.fd}`,
 				"--args",
 				String(DESCRIPTORS.arguments),
 				"--",
+				...terminal.prefix,
 				...commandOf(request),
 			],
 			workingDirectory: "/",

@@ -1,16 +1,22 @@
 import type { PlanRequest } from "../../driver.ts";
 import type { PlannedLimits } from "../../limits/index.ts";
+import type { Terminal } from "../../terminal.ts";
 import { GUEST, type ViewEntry } from "../../view/index.ts";
 import { FOLDER } from "./folder.ts";
 import type { ContainerFacts } from "./probe.ts";
+
+export interface ContainerParts {
+	readonly view: readonly ViewEntry[];
+	readonly resourceLimits: PlannedLimits["resourceLimits"];
+	readonly environmentDescriptor: number;
+	readonly terminal: Terminal;
+}
 
 /** podman's words: of the program, of `run`, and the command. */
 export function containerArguments(
 	request: PlanRequest,
 	facts: ContainerFacts,
-	view: readonly ViewEntry[],
-	resourceLimits: PlannedLimits["resourceLimits"],
-	environmentDescriptor: number,
+	{ view, resourceLimits, environmentDescriptor, terminal }: ContainerParts,
 ): readonly string[] {
 	const { workload, runId } = request;
 	const { userId, groupId, hostname } = GUEST;
@@ -35,7 +41,9 @@ export function containerArguments(
 		...limitArguments(facts, resourceLimits),
 		...(facts.init === null ? [] : ["--init", "--init-path", facts.init]),
 		...view.flatMap(mountArguments),
-		...["--rootfs", FOLDER.root, ...workload.argv],
+		// Not podman's own terminal, which it sizes too late and reads for keys.
+		...(terminal.supervision.terminal === undefined ? [] : ["--preserve-fds", "2"]),
+		...["--rootfs", FOLDER.root, ...terminal.prefix, ...workload.argv],
 	];
 }
 

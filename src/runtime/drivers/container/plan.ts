@@ -7,6 +7,7 @@ import { SHARED_KERNEL_GUARANTEES, unkeptDemands, unsafeSources } from "../../gu
 import { DRIVER_GROUP_SUFFIX, planLimits, unmetLimits } from "../../limits/index.ts";
 import { installCommand } from "../../programs.ts";
 import { ociSeccomp, SYSCALL_TABLE } from "../../seccomp/index.ts";
+import { planTerminal } from "../../terminal.ts";
 import { BASE_ENVIRONMENT, mountsBelow, planView, type ViewEntry } from "../../view/index.ts";
 import { containerArguments } from "./arguments.ts";
 import { FOLDER, type FolderFile, PRELUDE, relativeToFolder, runtimeText, settingsText } from "./folder.ts";
@@ -30,7 +31,9 @@ export interface ContainerPlan extends LaunchPlan<"container"> {
 }
 
 const MAX_CONNECTIONS = 512;
-const ENVIRONMENT_FD = 3;
+/** podman passes on those that follow the standard streams: the terminal's two. */
+const TERMINAL_FD = 3;
+const ENVIRONMENT_FD = 5;
 /** crun's own process, while it makes the container. */
 const OVERHEAD = { processes: 2, userNamespace: "own" } as const;
 
@@ -60,6 +63,7 @@ export function planContainer(
 	});
 	const shown = planView(request, facts.view);
 	const view = [...shown, ...mountsBelow(shown, facts.view)];
+	const terminal = planTerminal(request, TERMINAL_FD);
 	const folder = `${runDirectory}/container`;
 	const limited = limits.controlGroups.filter(({ files }) => files.length > 0).map(({ path }) => path);
 	const plan: ContainerPlan = {
@@ -99,10 +103,16 @@ export function planContainer(
 			resourceLimits: limits.resourceLimits.filter(({ name }) => name === "CORE"),
 			privateMounts: null,
 			network,
+			...terminal.supervision,
 			argv: [
 				...[unshare, "--mount", "--propagation", "private", "--", sh, "-c", PRELUDE, "sh"],
 				...[folder, facts.limits.hybrid?.unifiedMount ?? "", podman],
-				...containerArguments(request, facts, view, limits.resourceLimits, ENVIRONMENT_FD),
+				...containerArguments(request, facts, {
+					view,
+					resourceLimits: limits.resourceLimits,
+					environmentDescriptor: ENVIRONMENT_FD,
+					terminal,
+				}),
 			] as [string, ...string[]],
 			workingDirectory: "/",
 			signalTarget: "program",

@@ -19,6 +19,7 @@ export async function startFake(script: FakeFacts): Promise<Run> {
 		supervisorPid: FAKE_PID,
 		programPid: FAKE_PID,
 		signal: (name) => stop(ended({ signal: name })),
+		resize: () => {},
 		kill: () => stop(ended({ signal: "SIGKILL", cause: "killed" })),
 		onEvent: () => {},
 		ended: Promise.race([stopped, byItself(script)]),

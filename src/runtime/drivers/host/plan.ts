@@ -4,9 +4,12 @@ import { failures } from "../../failures.ts";
 import { type Guarantees, unkeptDemands } from "../../guarantees.ts";
 import { planLimits } from "../../limits/index.ts";
 import { type Guarantee, guaranteeSchema } from "../../schema.ts";
+import { planTerminal } from "../../terminal.ts";
 import type { HostFacts } from "./probe.ts";
 
 export type HostPlan = LaunchPlan<"host">;
+
+const TERMINAL_FD = 3;
 
 const NOTHING_KEPT: Guarantees = {
 	kept: [],
@@ -18,6 +21,7 @@ export function planHost(request: PlanRequest, facts: HostFacts): { kind: "plann
 	const limits = planLimits(workload.limits, facts.limits, runId, { processes: 0, userNamespace: "shared" });
 	const [first, ...others] = [...refusals(request), ...unkeptDemands("host", request, NOTHING_KEPT)];
 	if (first !== undefined) return { kind: "unmet", reasons: [first, ...others] };
+	const terminal = planTerminal(request, TERMINAL_FD);
 	const plan: HostPlan = {
 		schema: "vouch.launch-plan/v1",
 		driver: "host",
@@ -31,7 +35,8 @@ export function planHost(request: PlanRequest, facts: HostFacts): { kind: "plann
 			resourceLimits: limits.resourceLimits,
 			privateMounts: null,
 			network: null,
-			argv: workload.argv as [string, ...string[]],
+			...terminal.supervision,
+			argv: [...terminal.prefix, ...workload.argv] as [string, ...string[]],
 			workingDirectory: hostDirectory(request),
 			signalTarget: "program",
 			diskWriteBytes: limits.diskWriteBytes,

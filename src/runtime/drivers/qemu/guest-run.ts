@@ -61,6 +61,7 @@ export class GuestRun {
 			supervisorPid: supervised.supervisorPid,
 			programPid: supervised.programPid,
 			signal: (name) => session?.signal(constants.signals[name]),
+			resize: (size) => session?.resize(size),
 			kill: () => this.#kill(),
 			onEvent: (listener) => {
 				this.#listeners.push(listener);

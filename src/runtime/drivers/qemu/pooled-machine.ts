@@ -59,6 +59,7 @@ export async function takeMachine({ socket: path }: PoolPlace, bootMs: number): 
 		supervisorPid,
 		programPid,
 		signal: kill,
+		resize: () => {},
 		kill,
 		onEvent: () => {},
 		ended: ended.promise,
