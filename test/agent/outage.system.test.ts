@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { connect } from "../../src/api/index.ts";
+import { digestOf } from "../../src/core/index.ts";
+import { FrontDoor, type Going, processesWith, until } from "../system/front-door.ts";
+import { type Fleet, newFacility, ownerOf, seen, submitted } from "./people.ts";
+
+const PATIENT_MS = 60_000;
+
+describe("a control plane that is killed while its node works", () => {
+	const door = new FrontDoor();
+	const folder = join(door.directory, "node");
+	const facilities = join(folder, "facilities");
+	let fleet: Fleet;
+	let server: Going;
+	let node: Going;
+	let port = 0;
+
+	/** Header authentication: TLS is another test's. */
+	const startServer = async (): Promise<Going> => {
+		server = door.start(["server", "--port", String(port), "--territory-auth", "either"]);
+		return server;
+	};
+	const startNode = async (): Promise<void> => {
+		node = door.start(["agent", "--data", folder]);
+		await node.shows("the channel is up");
+	};
+	const killed = async (going: Going): Promise<void> => {
+		going.process.kill("SIGKILL");
+		await going.ended;
+	};
+	const serverIsBack = async (): Promise<void> => {
+		await (await startServer()).shows("listening");
+	};
+	const ends = (): string => {
+		const path = join(folder, "state/finished.wal");
+		return existsSync(path) ? readFileSync(path, "utf8") : "";
+	};
+
+	before(async () => {
+		port = await freePort();
+		const owner = await ownerOf(await startServer());
+		fleet = connect(owner);
+		const { token } = await fleet.enrollmentTokens.create({ body: {} });
+		const where = ["--server", owner.server, "--data", folder];
+		const enrolled = await door.run(["agent", "enroll", "--token", "-", ...where], { input: token });
+		assert.equal(enrolled.code, 0, enrolled.stderr);
+		await startNode();
+	});
+	after(() => door.close());
+
+	test("the command goes on; all it prints meanwhile comes later, in order and once", async () => {
+		const facility = await newFacility(fleet);
+		const waiting = "while [ ! -e go ]; do sleep 0.05; done; echo over";
+		const command = `for i in $(seq 1 300); do echo line $i; sleep 0.01; done; touch printed; ${waiting}`;
+		const id = await submitted(fleet, facility, { command });
+		for await (const event of fleet.directives.tail({ directive_id: id })) if (event.event === "chunk") break;
+		await killed(server);
+		await until(
+			"all is printed, and nobody took it",
+			() => existsSync(join(facilities, facility, "printed")),
+			PATIENT_MS,
+		);
+		await serverIsBack();
+		writeFileSync(join(facilities, facility, "go"), "");
+		const { stdout, directive } = await seen(fleet, id);
+		const lines = Array.from({ length: 300 }, (_, at) => `line ${at + 1}\n`).join("");
+		assert.equal(stdout, `${lines}over\n`);
+		assert.equal(directive.state, "succeeded");
+	});
+
+	test("a node killed with an end that nobody heard tells it at its next start, files and receipt first", async () => {
+		const facility = await newFacility(fleet);
+		const mark = `sleep 7${process.pid}.25`;
+		// It leaves a process behind that would outlive it.
+		const command = `setsid ${mark} & while [ ! -e go ]; do sleep 0.05; done; mkdir out; head -c 5000000 /dev/zero > out/zeros; echo x > out/x`;
+		const id = await submitted(fleet, facility, { command, artifacts: ["out/"] });
+		await until("it runs", () => processesWith(mark).length > 0, PATIENT_MS);
+		await killed(server);
+		writeFileSync(join(facilities, facility, "go"), "");
+		await until("its end is on disk", () => ends().includes(id), PATIENT_MS);
+		await killed(node);
+		await until("nothing of it runs", () => processesWith(mark).length === 0, PATIENT_MS);
+		assert.equal(readdirSync(join(folder, "state/artifacts")).length, 1);
+		await serverIsBack();
+		await startNode();
+		const { directive } = await seen(fleet, id);
+		assert.deepEqual([directive.state, directive.attempts], ["succeeded", 1]);
+		assert.notEqual(directive.receipt_digest, null);
+		const { artifacts } = await fleet.directives.artifacts({ directive_id: id });
+		assert.deepEqual(
+			artifacts.map(({ name, size_bytes }) => [name, size_bytes]),
+			[
+				["out/x", 2],
+				["out/zeros", 5_000_000],
+			],
+		);
+		const zeros = await fleet.directives.artifact({ directive_id: id, artifact_id: artifacts[1]?.id ?? "" });
+		assert.equal(digestOf(zeros), digestOf(Buffer.alloc(5_000_000)));
+		await until(
+			"the node keeps none of it",
+			() => readdirSync(join(folder, "state/artifacts")).length === 0,
+			PATIENT_MS,
+		);
+		assert.equal(ends().trim(), "");
+	});
+});
+
+async function freePort(): Promise<number> {
+	const server = createServer();
+	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+	const { port } = server.address() as AddressInfo;
+	await new Promise((resolve) => server.close(resolve));
+	return port;
+}
