@@ -8,6 +8,7 @@ import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { connect } from "../../src/api/index.ts";
 import type { ReceiptPredicate } from "../../src/evidence/schema.ts";
 import { FrontDoor, type Going, processesWith, until } from "../system/front-door.ts";
+import { readExposition } from "./exposition.ts";
 import { type Fleet, newFacility, ownerOf, seen, submitted } from "./people.ts";
 import { writeServerCertificate } from "./server-certificate.ts";
 
@@ -18,8 +19,16 @@ describe("a control plane and a node, each a process, with client certificates",
 	let node: Going;
 	let healthPort = 0;
 
+	/** All that the nodes of this suite wrote to their logs. */
+	let log = "";
+	const said = (): string => log;
+
 	const startNode = async (environment: Readonly<Record<string, string>> = {}): Promise<void> => {
-		node = door.start(["agent", "--data", folder, "--health", `127.0.0.1:${healthPort}`], { environment });
+		const args = ["agent", "--data", folder, "--health", `127.0.0.1:${healthPort}`, "--log-level", "trace"];
+		node = door.start(args, { environment });
+		node.process.stderr.on("data", (chunk: Buffer) => {
+			log += chunk.toString();
+		});
 		await node.shows("the channel is up");
 	};
 
@@ -146,6 +155,12 @@ describe("a control plane and a node, each a process, with client certificates",
 		assert.deepEqual(predicate.workload.secretFiles, ["deploy-key"]);
 		assert.ok(!JSON.stringify(predicate).includes("hunter2"));
 		assert.deepEqual(readdirSync(join(memory, "vouch")), []);
+		assert.match(said(), /"secrets":\["deploy-key"\]/, "that it was given is said");
+		assert.doesNotMatch(
+			said(),
+			/hunter2|eyJ[\w-]+\.|vouch_\w{20}|PRIVATE KEY/,
+			"no value, lease token, credential or key",
+		);
 		const given = { requested_capabilities: { secrets: { stdin: "deploy-key" } } };
 		const input = 'read key; test "$key" = hunter2-hunter2 && echo as given; echo $key; ls /run/secrets 2>&1; cat';
 		const read = await seen(fleet, await submitted(fleet, facility, { command: input, ...given }));
@@ -179,16 +194,33 @@ describe("a control plane and a node, each a process, with client certificates",
 		const get = async (path: string) => (await fetch(`http://127.0.0.1:${healthPort}${path}`)).text();
 		assert.equal(await get("/healthz"), "ok");
 		assert.equal(await get("/readyz"), "ok");
-		const metrics = await get("/metrics");
-		for (const name of [
-			"polls_total{result=",
-			"directives_in_flight 0",
-			'driver_healthy{driver="bwrap"} 1',
-			"heartbeat_errors_total 0",
-		])
-			assert.ok(metrics.includes(`nexusd_${name.replace("polls", "poll")}`), `nexusd_${name}`);
-		assert.match(metrics, /^nexusd_directives_total\{status="succeeded"\} [1-9]/m);
-		assert.match(metrics, /^process_cpu_user_seconds_total /m);
+		const metrics = readExposition(await get("/metrics"));
+		const labelsOf = (name: string) => {
+			const labels = metrics.get(name)?.samples.flatMap((sample) => Object.keys(sample.labels)) ?? assert.fail(name);
+			return [...new Set(labels)].sort();
+		};
+		// Conduits section 7.15.
+		for (const [name, type, labels] of [
+			["nexusd_directives_total", "counter", ["status"]],
+			["nexusd_directive_duration_seconds", "histogram", ["driver", "le", "profile"]],
+			["nexusd_directives_in_flight", "gauge", []],
+			["nexusd_poll_total", "counter", ["result"]],
+			["nexusd_poll_errors_total", "counter", []],
+			["nexusd_heartbeat_errors_total", "counter", []],
+			["nexusd_driver_healthy", "gauge", ["driver"]],
+			["process_cpu_user_seconds_total", "counter", []],
+		] as const)
+			assert.deepEqual([name, metrics.get(name)?.type, labelsOf(name)], [name, type, [...labels]]);
+		const figureOf = (name: string, label: string, text: string) =>
+			metrics.get(name)?.samples.find((sample) => sample.labels[label] === text)?.value ?? 0;
+		assert.ok(figureOf("nexusd_directives_total", "status", "succeeded") >= 1);
+		assert.equal(figureOf("nexusd_driver_healthy", "driver", "bwrap"), 1);
+		assert.ok(figureOf("nexusd_directive_duration_seconds", "driver", "bwrap") >= 0);
+		const limits = metrics.get("nexusd_directive_duration_seconds")?.samples.flatMap(({ labels: { le } }) => le ?? []);
+		assert.deepEqual(
+			[...new Set(limits)],
+			["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "+Inf"],
+		);
 	});
 
 	test("a repository is cloned through the gate, and what a directive changes in it is its diff", async (context) => {
@@ -203,6 +235,15 @@ describe("a control plane and a node, each a process, with client certificates",
 		assert.equal(directive.has_diff, true);
 		const diff = Buffer.from(await fleet.directives.diff({ directive_id: id })).toString();
 		assert.match(diff, /^\+more$/m);
+		const init = { repo_url: `git://127.0.0.1:${daemon.port}/one.git`, ref: "release/1" };
+		const released = await fleet.facilities.create({ body: { kind: "repo", init } });
+		const command = "cat README; git branch --show-current; git rev-list --count HEAD";
+		const other = await seen(fleet, await submitted(fleet, released.id, { command }));
+		assert.equal(other.stdout, "released\nrelease/1\n1\n", other.stderr);
+		const none = await fleet.facilities.create({ body: { kind: "repo", init: { ...init, ref: "release/2" } } });
+		const without = await seen(fleet, await submitted(fleet, none.id, { command: "echo never" }));
+		assert.deepEqual([without.directive.state, without.stdout], ["failed", ""]);
+		assert.match(without.stderr, /release\/2/);
 		const wrong = await newFacility(fleet, `git://127.0.0.1:${daemon.port}/two.git`);
 		const failed = await seen(fleet, await submitted(fleet, wrong, { command: "echo never" }));
 		assert.deepEqual([failed.directive.state, failed.stdout], ["failed", ""]);
@@ -237,6 +278,10 @@ async function gitDaemon(repositories: string): Promise<Daemon> {
 	writeFileSync(join(work, "README"), "hello\n");
 	git(work, "add", "README");
 	git(work, "commit", "-q", "-m", "first");
+	git(work, "checkout", "-q", "-b", "release/1");
+	writeFileSync(join(work, "README"), "released\n");
+	git(work, "commit", "-q", "-a", "-m", "second");
+	git(work, "checkout", "-q", "main");
 	git(repositories, "clone", "-q", "--bare", work, bare);
 	const port = await freePort();
 	const child = spawn(
