@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { Client } from "../../api/index.ts";
+import { type Client, everyPage } from "../../api/index.ts";
 import { artifactNameSchema, type Digest, digestOf, formatBytes, hexOfDigest } from "../../core/index.ts";
 import type { Action } from "../command.ts";
 import { fail } from "../failures.ts";
@@ -79,13 +79,9 @@ async function ofDirective({
 }): Promise<Found> {
 	const directive = await client.directives.show({ directive_id });
 	const artifacts: Artifact[] = [];
-	for (let cursor: string | undefined; ; ) {
-		const page = await client.directives.artifacts({ directive_id, limit: 500, ...(cursor && { cursor }) });
+	for await (const page of everyPage(client.directives.artifacts, { directive_id, limit: 500 }))
 		for (const { id: artifact_id, name, size_bytes: bytes, digest } of page.artifacts)
 			artifacts.push({ name, bytes, digest, read: () => client.directives.artifact({ directive_id, artifact_id }) });
-		if (page.next_cursor === null) break;
-		cursor = page.next_cursor;
-	}
 	const whyNone =
 		directive.artifacts.length === 0
 			? "none were asked for"

@@ -53,6 +53,18 @@ function suite(title: string, open: () => { readonly blobs: BlobStore; readonly 
 			assert.equal(await blobs.read(gone), undefined);
 		});
 
+		test("blobs below are apart: what is removed there is not removed here", async () => {
+			const { blobs } = open();
+			const [here, below] = [
+				await blobs.put(Buffer.from("both")),
+				await blobs.below("pieces").put(Buffer.from("both")),
+			];
+			assert.equal(here, below);
+			await blobs.below("pieces").remove(below);
+			assert.equal(await blobs.below("pieces").read(below), undefined);
+			assert.equal((await blobs.read(here))?.toString(), "both");
+		});
+
 		test("bytes that were changed behind its back are never given out as what the digest names", async () => {
 			const { blobs, directory } = open();
 			const changed = await blobs.put(Buffer.from("honest bytes"));
