@@ -19,6 +19,7 @@ const ENDED: Execution = {
 	diffTruncated: "whole",
 	cut: [],
 	snapshots: { before: "sha256:a", after: "sha256:b" },
+	overflow: null,
 	artifacts: [],
 	driver: "fake",
 };

@@ -33,6 +33,7 @@ const NOTHING_RAN: Execution = {
 	diffTruncated: "whole",
 	cut: [],
 	snapshots: { before: null, after: null },
+	overflow: null,
 	artifacts: [],
 };
 
@@ -115,7 +116,7 @@ export class DirectiveRun {
 	}
 
 	#endOf(execution: Execution, cut: LogUploader["cut"]): Readonly<Record<string, unknown>> {
-		const { status, exitCode, diff, diffTruncated, snapshots } = execution;
+		const { status, exitCode, diff, diffTruncated, snapshots, overflow } = execution;
 		return {
 			status: this.#why === "canceled" && status !== "succeeded" ? "canceled" : status,
 			exit_code: exitCode,
@@ -125,7 +126,7 @@ export class DirectiveRun {
 			...(diff === null ? {} : { diff_base64: Buffer.from(diff).toString("base64") }),
 			...(snapshots.before === null ? {} : { snapshot_before: snapshots.before }),
 			...(snapshots.after === null ? {} : { snapshot_after: snapshots.after }),
-			artifacts_manifest: {},
+			artifacts_manifest: overflow === null ? {} : { log_overflow: overflow },
 			finished_at: new Date(this.#parts.nowMs()).toISOString(),
 		};
 	}

@@ -19,6 +19,8 @@ export interface Execution {
 	/** Digests of the facility; null when it was not looked at. */
 	readonly snapshots: { readonly before: string | null; readonly after: string | null };
 	/** Files that it handed over: `keepArtifacts` has their bytes. */
+	/** Where in the facility output beyond the limit is; null when there is none. */
+	readonly overflow: Readonly<Record<string, Json>> | null;
 	readonly artifacts: readonly Artifact[];
 }
 

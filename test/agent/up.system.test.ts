@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { connect } from "../../src/api/index.ts";
@@ -76,6 +77,25 @@ describe("vouch up", () => {
 			[much.directive.state, much.directive.stdout_truncated, much.stdout.length],
 			["succeeded", true, 1000],
 		);
+	});
+
+	test("of output beyond the limit the end is shown, and the facility keeps all of it", async () => {
+		const facility = await newFacility(fleet);
+		const limits = { max_output_bytes: 10_000 };
+		const much = await seen(fleet, await submitted(fleet, facility, { command: "seq 20000; echo the end", limits }));
+		assert.deepEqual([much.directive.state, much.directive.stdout_truncated], ["succeeded", true]);
+		assert.match(much.stdout, /^1\n2\n3\n.*\n\[vouch\] \d+ bytes are left out here\n.*\n19999\n20000\nthe end\n$/s);
+		assert.ok(much.stdout.length <= 10_000);
+		const receipt = Buffer.from(await fleet.directives.receipt({ directive_id: much.id })).toString();
+		const { subject } = JSON.parse(Buffer.from(JSON.parse(receipt).envelope.payload, "base64").toString());
+		const digest = createHash("sha256").update(much.stdout).digest("hex");
+		assert.equal(subject.find(({ name }: { name: string }) => name === "stdout").digest.sha256, digest);
+		const command = `tail -n 2 .nexus/overflow/${much.id}/stdout.log; ls .nexus/overflow/${much.id}`;
+		const after = await seen(fleet, await submitted(fleet, facility, { command }));
+		assert.equal(after.stdout, "20000\nthe end\nstdout.log\n");
+		const planted = await submitted(fleet, facility, { command: "rm -r .nexus; ln -s /tmp .nexus; seq 20000", limits });
+		assert.equal((await seen(fleet, planted)).directive.state, "succeeded");
+		assert.equal(existsSync(join("/tmp/overflow", planted)), false);
 	});
 
 	test("nothing is reached but what is allowed", async () => {

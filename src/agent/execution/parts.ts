@@ -4,6 +4,7 @@ import type { PublicKey, Signer } from "../../evidence/index.ts";
 import type { ConductParts, RunRecords } from "../../runtime/index.ts";
 import type { Facilities } from "./facilities.ts";
 import type { ImageSource } from "./images.ts";
+import type { LogOverflow } from "./overflow.ts";
 import type { SecretSource } from "./secrets.ts";
 
 /** What an engine is made of. */
@@ -23,6 +24,8 @@ export interface EngineParts extends ConductParts {
 	readonly secrets: SecretSource;
 	readonly images: ImageSource;
 	readonly upstreamProxy: UpstreamProxy | null;
+	/** Where output beyond the limit is kept in the facility; null keeps it nowhere. */
+	readonly logOverflow: LogOverflow | null;
 	/** Free disk below which nothing is begun. */
 	readonly minimumFreeBytes: number;
 	readonly log: Logger;

@@ -71,7 +71,7 @@ function clone(
 			environment: GIT_ENVIRONMENT,
 			screens,
 			cancels,
-			beyondOutputLimit: "cut",
+			beyondOutputLimit: { overflowBytes: 0 },
 			upstreamProxy: parts.upstreamProxy,
 			merkleRoot,
 			started: () => {},

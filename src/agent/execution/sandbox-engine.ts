@@ -22,6 +22,7 @@ import { facilityIdSchema, type PruneAges } from "./facilities.ts";
 import { imageOf, imageRefusal } from "./images.ts";
 import { importInto } from "./import-folder.ts";
 import { LogScreens } from "./log-screen.ts";
+import { keepOverflow } from "./overflow.ts";
 import type { EngineParts } from "./parts.ts";
 import { type Place, plannedHere } from "./placement.ts";
 import { cloneInto } from "./preparation.ts";
@@ -115,7 +116,7 @@ export class SandboxEngine implements Engine {
 		cancels: Cancels,
 		{ keepArtifacts }: Pick<ExecutionTies, "keepArtifacts">,
 	): Promise<Execution> {
-		const { records, clock, territoryId, hostProfile, upstreamProxy } = this.#parts;
+		const { records, clock, territoryId, hostProfile, upstreamProxy, logOverflow } = this.#parts;
 		return withRunDirectory(this.#parts, async (runId, runDirectory) => {
 			const secrets = await giveSecrets(allowed.workload, runDirectory, this.#parts);
 			const place = { ...where, runId, runDirectory, hostProfile, secretsFolder: secrets.folder };
@@ -126,7 +127,7 @@ export class SandboxEngine implements Engine {
 				hidden: secrets.values,
 				screens: { ...screens, stdin: secrets.input },
 				cancels,
-				beyondOutputLimit: "cut",
+				beyondOutputLimit: { overflowBytes: logOverflow?.bytes ?? 0 },
 				upstreamProxy,
 				merkleRoot,
 				started: () => {},
@@ -135,19 +136,16 @@ export class SandboxEngine implements Engine {
 				const finished = await conduct(planned, files, ties, this.#parts);
 				await screens.end();
 				if (finished.artifacts !== null) await keepArtifacts(files.artifacts);
-				return this.#executionOf(
-					finished,
-					allowed.judged,
-					files,
-					lease.spec.limits?.max_diff_bytes || DEFAULT_DIFF_BYTES,
-				);
+				const overflow = logOverflow && (await keepOverflow(files, where.folder, lease, logOverflow));
+				const mostDiff = lease.spec.limits?.max_diff_bytes || DEFAULT_DIFF_BYTES;
+				return { ...this.#executionOf(finished, allowed.judged, files, mostDiff), overflow };
 			} finally {
 				records.forget(runId);
 			}
 		});
 	}
 
-	#executionOf(finished: Finished, judged: Judged, files: RunFiles, maxDiffBytes: number): Execution {
+	#executionOf(finished: Finished, judged: Judged, files: RunFiles, maxDiffBytes: number): Omit<Execution, "overflow"> {
 		const signer = this.#parts.signer();
 		const predicate = receiptPartsOf(finished, judged, signer.keyId);
 		const { envelope } = sealReceipt({ predicate, subjects: subjectsOf(finished, files), signer });

@@ -151,6 +151,9 @@ function engineOf(settings: AgentSettings, directory: string, directories: Direc
 			authFiles: authFilesFrom(process.env, host.userId),
 			proxyEnvironment: process.env,
 		},
+		logOverflow: settings.logOverflow
+			? { directory: settings.logOverflowDirectory, bytes: settings.logOverflowBytes }
+			: null,
 		upstreamProxy: upstreamProxyOf(process.env),
 		minimumFreeBytes: settings.minimumFreeBytes,
 		log,

@@ -157,6 +157,32 @@ export const agentSettings = {
 		standard: 2_000_000,
 		reason: "of a directive that sets no limit; what is beyond is cut",
 	}),
+	logOverflow: setting({
+		key: "log_overflow.enabled",
+		flag: null,
+		environment: "VOUCH_AGENT_LOG_OVERFLOW",
+		schema: z.stringbool().or(z.boolean()),
+		standard: true,
+		reason: "output beyond the limit is kept in the facility",
+	}),
+	logOverflowDirectory: setting({
+		key: "log_overflow.dir",
+		flag: null,
+		environment: "VOUCH_AGENT_LOG_OVERFLOW_DIR",
+		schema: z
+			.string()
+			.regex(/^(?!.*(^|\/)\.{0,2}(\/|$))[^\0]{1,255}$/, "must be a relative path that stays in the facility"),
+		standard: ".nexus/overflow",
+		reason: "as existing nodes have it; each directive has a folder of its own in it",
+	}),
+	logOverflowBytes: setting({
+		key: "log_overflow.max_bytes_per_stream",
+		flag: null,
+		environment: "VOUCH_AGENT_LOG_OVERFLOW_BYTES",
+		schema: byteSizeSchema.refine((bytes) => bytes >= 1, "must be at least 1"),
+		standard: 52_428_800,
+		reason: "50 MiB",
+	}),
 	heartbeatMs: setting({
 		key: "heartbeat.interval",
 		flag: null,

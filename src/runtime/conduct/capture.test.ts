@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, Readable, Writable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import test, { type TestContext } from "node:test";
 import fc from "fast-check";
-import { type Captured, capture, type OutputBudget } from "./capture.ts";
+import { KEPT_NOTHING, type Kept, keptOf } from "./beyond-limit.ts";
+import { type Captured, capture, type OutputBudget, overflowFile } from "./capture.ts";
 
 function fileIn(context: TestContext): string {
 	const directory = mkdtempSync(join(tmpdir(), "vouch-capture-"));
@@ -18,9 +19,11 @@ function fileIn(context: TestContext): string {
 
 const shown = (target: Writable) => ({ target, secrets: "shown" }) as const;
 
-function budgetOf(left: number): OutputBudget & { calls: number } {
+function budgetOf(left: number, kept: Kept = KEPT_NOTHING): OutputBudget & { calls: number } {
 	const budget = {
 		left,
+		beyond: 0,
+		kept,
 		calls: 0,
 		exhausted: (): void => {
 			budget.calls += 1;
@@ -198,4 +201,32 @@ test("a file that can't be written is a failure as soon as it shows, also while 
 		capture(endless, null, join(tmpdir(), "vouch-no-such-folder", "stdout"), [], budgetOf(1000)),
 		/ENOENT/,
 	);
+});
+
+test("beyond the limit the end is kept behind a line that says what is missing, and all of it in a file", async (context) => {
+	const path = fileIn(context);
+	const kept = keptOf(8192, 50_000);
+	const lines = Array.from({ length: 10_000 }, (_, at) => `line ${at} hunter22\n`).join("");
+	const budget = budgetOf(8192 - kept.reservedBytes, kept);
+	const captured = await capture(Readable.from([Buffer.from(lines)]), null, path, ["hunter22"], budget);
+	const text = readFileSync(path, "utf8");
+	const [, head = "", out, tail = ""] = /^(.*)\n\[vouch\] (\d+) bytes are left out here\n(.*)$/s.exec(text) ?? [];
+	const masked = lines.replaceAll("hunter22", "[secret]");
+	assert.ok(masked.startsWith(head) && masked.endsWith(tail) && tail.length === kept.tailBytes, text.slice(-200));
+	assert.equal(head.length + Number(out) + tail.length, masked.length);
+	assert.deepEqual([captured.truncated, captured.digest], [true, digestOfFile(path)]);
+	assert.ok(captured.bytes <= 8192);
+	const overflow = readFileSync(overflowFile(path), "utf8");
+	const [, beyond = ""] = /^(.*)\n\[vouch\] \d+ more bytes are kept nowhere\n$/s.exec(overflow) ?? [];
+	assert.equal(beyond.length, 50_000);
+	assert.ok(masked.slice(head.length).startsWith(beyond.slice(0, 40_000)) && !overflow.includes("hunter22"));
+});
+
+test("what fits the limit to its last byte is whole, and no file is left beside it", async (context) => {
+	const path = fileIn(context);
+	const kept = keptOf(100_000, 1000);
+	const budget = budgetOf(100_000 - kept.reservedBytes, kept);
+	const captured = await capture(Readable.from([noise.subarray(0, 100_000)]), null, path, [], budget);
+	assert.deepEqual(readFileSync(path), noise.subarray(0, 100_000));
+	assert.deepEqual([captured.bytes, captured.truncated, existsSync(overflowFile(path))], [100_000, false, false]);
 });

@@ -3,19 +3,24 @@ import { createWriteStream } from "node:fs";
 import type { Readable, Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import type { Digest } from "../../core/index.ts";
+import { BeyondLimit, type Kept } from "./beyond-limit.ts";
 import { Masking } from "./masking.ts";
+import { send } from "./send.ts";
 
 /** Bytes that a run's two streams may print together; shared between both captures. */
 export interface OutputBudget {
 	left: number;
 	/** Called with every chunk that did not fit. */
 	exhausted: () => void;
+	/** Bytes of both streams that did not fit. */
+	beyond: number;
+	readonly kept: Kept;
 }
 
 export interface Captured {
 	/** Digest of what is kept: the stream, with secrets masked. */
 	readonly digest: Digest;
-	/** Bytes the command printed, up to the budget. */
+	/** Bytes that are kept, before masking. */
 	readonly bytes: number;
 	readonly truncated: boolean;
 }
@@ -45,8 +50,8 @@ export async function capture(
 	const kept = finished(file);
 	// A failure of the file ends the loop below at once, however quiet the command is.
 	kept.catch((error: Error) => source.destroy(error));
+	const beyond = new BeyondLimit(overflowFile(path), secrets, budget.kept, budget);
 	let bytes = 0;
-	let truncated = false;
 	let untouched = screen?.secrets === "shown" ? screen.target : null;
 	if (screen?.secrets === "masked") masking.pipe(screen.target, { end: false });
 	// Never taken off: the last bytes may fail after all is done here, and that is no failure of the run either.
@@ -58,24 +63,21 @@ export async function capture(
 		const chunk = whole.subarray(0, budget.left);
 		budget.left -= chunk.length;
 		if (chunk.length < whole.length) {
-			truncated = true;
 			budget.exhausted();
+			await beyond.take(whole.subarray(chunk.length));
 		}
 		bytes += chunk.length;
 		await Promise.all([send(untouched, chunk), send(masking, chunk)]);
 	}
+	const { end, leftOut } = await beyond.finish();
+	bytes += end.length;
+	await Promise.all([send(untouched, end), send(masking, end)]);
 	masking.end();
 	await kept;
-	return { digest: `sha256:${hash.digest("hex")}` as Digest, bytes, truncated };
+	return { digest: `sha256:${hash.digest("hex")}` as Digest, bytes, truncated: leftOut > 0 };
 }
 
-async function send(target: Writable | null, chunk: Buffer): Promise<void> {
-	if (target === null || target.destroyed || chunk.length === 0 || target.write(chunk)) return;
-	await new Promise<void>((resolve) => {
-		const settle = (): void => {
-			for (const event of ["drain", "close", "error"]) target.off(event, settle);
-			resolve();
-		};
-		for (const event of ["drain", "close", "error"]) target.once(event, settle);
-	});
+/** Where what is beyond the limit is kept, beside the file of the stream. */
+export function overflowFile(path: string): string {
+	return `${path}.beyond`;
 }

@@ -6,7 +6,7 @@
  * Never     reads the environment or signs: values, signals and streams are handed in, and what signs is the caller's.
  * Start at  `conduct.ts`, then `observe.ts`.
  */
-export { type Captured, capture, type OutputBudget } from "./capture.ts";
+export { type Captured, capture, type OutputBudget, overflowFile } from "./capture.ts";
 export { conduct } from "./conduct.ts";
 export { exitCodeOf } from "./exit-code.ts";
 export { SHORTEST_SECRET_BYTES } from "./masking.ts";

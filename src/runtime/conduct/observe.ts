@@ -3,6 +3,7 @@ import type { Readable, Writable } from "node:stream";
 import type { Clock, Digest } from "../../core/index.ts";
 import type { Ending, Supervised, WindowSize } from "../../host/index.ts";
 import type { Workload } from "../schema.ts";
+import { KEPT_NOTHING, keptOf } from "./beyond-limit.ts";
 import { type Captured, capture, type OutputBudget, type Screen } from "./capture.ts";
 import type { Ties } from "./parts.ts";
 import type { RunFiles } from "./records.ts";
@@ -57,8 +58,12 @@ export async function observe(
 	const stopping = new Stopping(run, workload.limits.timeoutMs, cancels, screens.say);
 	const ignoreSizes = screens.windowSizes?.((size) => run.resize(size));
 	const input = new Input(run.stdin, screens.stdin);
+	const limitBytes = workload.limits.outputBytes ?? Number.POSITIVE_INFINITY;
+	const kept = beyondOutputLimit === "killed" ? KEPT_NOTHING : keptOf(limitBytes, beyondOutputLimit.overflowBytes);
 	const budget: OutputBudget = {
-		left: workload.limits.outputBytes ?? Number.POSITIVE_INFINITY,
+		left: limitBytes - kept.reservedBytes,
+		beyond: 0,
+		kept,
 		exhausted: () => {
 			if (beyondOutputLimit === "killed") stopping.outputExhausted();
 		},

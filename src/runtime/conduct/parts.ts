@@ -47,8 +47,11 @@ export interface Ties {
 	readonly hidden?: readonly string[];
 	readonly screens: Screens;
 	readonly cancels: Cancels;
-	/** What becomes of a command that prints more than its limit: it is killed, or what is beyond is not kept. */
-	readonly beyondOutputLimit: "killed" | "cut";
+	/**
+	 * What becomes of a command that prints more than its limit: it is killed, or it goes on. Then the end of each stream is kept too, and
+	 * of what is beyond so many bytes of each in `overflowFile`.
+	 */
+	readonly beyondOutputLimit: "killed" | { readonly overflowBytes: number };
 	/** The HTTP proxy that this machine must go through; null for none. */
 	readonly upstreamProxy: UpstreamProxy | null;
 	/** Root of the ledger's Merkle tree over these leaves. */
