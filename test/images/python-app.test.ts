@@ -21,12 +21,17 @@ test("the example is built, runs in a virtual machine and comes out identical ag
 	assert.equal(await door.vouch(0, "image", "rebuild", "python-app"), `identical  ${digest}\n`);
 });
 
-test("for riscv64 it is built, and boots, on this machine", {
-	skip: builders || programMissing("qemu-system-riscv64"),
-}, async () => {
-	await door.build("python-app", "--platform", "linux/riscv64");
-	const asked = ["--image", "python-app@linux/riscv64", "--isolation", "vm", "--timeout", "5m"];
-	const command = ["python3", "-c", "import platform; print(6*7, platform.machine())"];
-	assert.equal(await door.vouch(0, "run", ...asked, "--", ...command), "42 riscv64\n");
-	await door.vouch(0, "image", "verify", "python-app@linux/riscv64");
-});
+for (const [platform, machine] of [
+	["linux/riscv64", "riscv64"],
+	["linux/arm64", "aarch64"],
+] as const) {
+	test(`for ${platform} it is built, and boots, on this machine`, {
+		skip: builders || programMissing(`qemu-system-${machine}`),
+	}, async () => {
+		await door.build("python-app", "--platform", platform);
+		const asked = ["--image", `python-app@${platform}`, "--isolation", "vm", "--timeout", "5m"];
+		const command = ["python3", "-c", "import platform; print(6*7, platform.machine())"];
+		assert.equal(await door.vouch(0, "run", ...asked, "--", ...command), `42 ${machine}\n`);
+		await door.vouch(0, "image", "verify", `python-app@${platform}`);
+	});
+}
