@@ -189,6 +189,22 @@ inWorlds("files that directives hand over", (world) => {
 		assert.equal((await binding("dist/app")).status, 200);
 	});
 
+	test("of a node that signs none, the control plane's own receipt names what it stored", async () => {
+		const work = await atWork(world());
+		const file = Buffer.from("built\n");
+		await send(work, pieceOf("dist/app", file));
+		await send(work, pieceOf("dist/unfinished", randomBytes(ARTIFACT_PIECE_BYTES + 1)));
+		await work.node.finished(work.id);
+		await world().runJobs();
+		const { body } = await world().as("member", "GET", `${API}/directives/${work.id}/receipt`);
+		const { envelope } = JSON.parse(body);
+		const { subject } = JSON.parse(Buffer.from(envelope.payload, "base64").toString());
+		assert.deepEqual(
+			subject.filter(({ name }: { name: string }) => name.startsWith("artifacts/")),
+			[{ name: "artifacts/dist/app", digest: { sha256: digestOf(file).slice("sha256:".length) } }],
+		);
+	});
+
 	test("an attempt that begins again hands over its own; old ones go with their bytes, and bytes that another has stay", async () => {
 		const shared = randomBytes(2000);
 		const own = randomBytes(2000);

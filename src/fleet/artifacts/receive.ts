@@ -13,7 +13,7 @@ import type { Services } from "../services.ts";
 import type { Directive } from "../store/queue.ts";
 import type { Session, Store } from "../store/store.ts";
 import type { ArtifactRow } from "../store/tables.ts";
-import { artifactsOf, dropArtifacts, holdPiece, piecesBelow, piecesOf } from "./stored.ts";
+import { artifactsOf, dropArtifacts, holdPiece, isWhole, piecesBelow, piecesOf } from "./stored.ts";
 
 type Piece = Parameters<Handlers["nodes.artifact"]>[1]["body"];
 type Body = z.input<typeof artifactPieceResponseSchema>;
@@ -90,7 +90,7 @@ async function forget(
 	pieces: BlobStore,
 ): Promise<void> {
 	const found = await artifactsOf(session, directiveId, name);
-	const begun = found.filter((row) => row.digest === digest && row.received_bytes < row.size_bytes);
+	const begun = found.filter((row) => row.digest === digest && !isWhole(row));
 	await dropArtifacts(session, begun, pieces);
 }
 

@@ -20,6 +20,11 @@ export function artifactsOf({ db }: Session, directiveId: string, name?: string)
 		.execute();
 }
 
+/** It is there, and is what its digest names. */
+export function isWhole({ received_bytes, size_bytes }: ArtifactRow): boolean {
+	return received_bytes === size_bytes;
+}
+
 /** Names of its blobs, in their order. */
 export async function piecesOf({ db }: Session, artifactId: string): Promise<readonly string[]> {
 	const rows = await db

@@ -3,8 +3,10 @@ import { sql } from "kysely";
 import { STREAMS } from "../../api/conduits/schema.ts";
 import { canonicalJson, type Digest, digestOf, digestOfJson, type Json, toBase64, utf8 } from "../../core/index.ts";
 import { signEnvelope } from "../../evidence/index.ts";
-import { DSSE_PAYLOAD_TYPE, type DsseEnvelope, STATEMENT_TYPE } from "../../evidence/schema.ts";
+import { artifactSubject, DSSE_PAYLOAD_TYPE, type DsseEnvelope, STATEMENT_TYPE } from "../../evidence/schema.ts";
 import type { ReceiptEntry } from "../../journal/schema.ts";
+import { artifactsOf, isWhole } from "../artifacts/stored.ts";
+import { artifactPatternsOf } from "../directives/workload.ts";
 import { noteEvent } from "../domain-events.ts";
 import { append } from "../journal/journal.ts";
 import { jsonOf, timeOf } from "../rows.ts";
@@ -68,11 +70,13 @@ async function withoutReceipt(session: Session): Promise<readonly Directive[]> {
 	return (session.kind === "postgres" ? query.forUpdate("d").skipLocked() : query).execute();
 }
 
-/** An in-toto statement about the output and the diff as they are stored. */
+/** An in-toto statement about the output, the diff and the files as they are stored. */
 async function reportedRun(session: Session, directive: Directive, { keys }: Services): Promise<DsseEnvelope> {
 	const output = await Promise.all(STREAMS.map((stream) => outputDigest(session, directive.id, stream)));
 	const diff = directive.diff_digest === null ? [] : [{ name: "diff", digest: directive.diff_digest }];
-	const subjects = [...STREAMS.map((name, at) => ({ name, digest: output[at] ?? "" })), ...diff];
+	const files = artifactPatternsOf(directive).length === 0 ? [] : await artifactsOf(session, directive.id);
+	const artifacts = files.filter(isWhole).map(({ name, digest }) => ({ name: artifactSubject(name), digest }));
+	const subjects = [...STREAMS.map((name, at) => ({ name, digest: output[at] ?? "" })), ...diff, ...artifacts];
 	const statement = {
 		_type: STATEMENT_TYPE,
 		subject: subjects.map(({ name, digest }) => ({ name, digest: { sha256: digest.replace(/^sha256:/, "") } })),

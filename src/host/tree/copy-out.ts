@@ -11,7 +11,7 @@ const CHUNK_BYTES = 1 << 20;
 
 /**
  * Copies a file of a snapshot to a new private file, durably. Every folder on the way is opened beneath the one before, so that no
- * link leads out; `changed` when the bytes are not the snapshot's any more, and then there is no copy.
+ * link leads out; `changed` when the bytes are not the snapshot's any more. Then, or when it throws, there is no copy.
  */
 export async function copyOut(snapshot: TreeSnapshot, path: string, target: string): Promise<"copied" | "changed"> {
 	const entry = snapshot.entries.get(path);
@@ -19,13 +19,14 @@ export async function copyOut(snapshot: TreeSnapshot, path: string, target: stri
 	if (entry === undefined || fd === undefined) return "changed";
 	try {
 		const copy = await open(target, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+		let isWhole = false;
 		try {
-			const isWhole = fstatSync(fd).isFile() && (await copyBytes(fd, entry.size, copy)) === entry.payload;
+			isWhole = fstatSync(fd).isFile() && (await copyBytes(fd, entry.size, copy)) === entry.payload;
 			if (isWhole) await copy.sync();
-			else await rm(target);
 			return isWhole ? "copied" : "changed";
 		} finally {
 			await copy.close();
+			if (!isWhole) await rm(target, { force: true });
 		}
 	} finally {
 		closeSync(fd);

@@ -30,7 +30,8 @@ export async function collectArtifacts(
 	const notes: string[] = [];
 	const copied = new Set<string>();
 	let left: number = ARTIFACT_LIMITS.bytes;
-	await mkdir(folder, { mode: 0o700 });
+	// A disk that is full is no reason to lose the run: what can't be copied is left out.
+	await mkdir(folder, { mode: 0o700 }).catch(() => {});
 	for await (const [name, entry] of matching(after, patterns)) {
 		const problem =
 			problemOf(name, entry) ??
@@ -73,5 +74,7 @@ function problemOf(name: string, { type, read }: TreeEntry): string | undefined 
 }
 
 async function copyProblem(after: TreeSnapshot, name: string, target: string): Promise<string | undefined> {
-	return (await copyOut(after, name, target)) === "copied" ? undefined : "it was changed when the run had ended";
+	const outcome = await copyOut(after, name, target).catch((error: NodeJS.ErrnoException) => error);
+	if (outcome instanceof Error) return `it could not be copied (${outcome.code ?? outcome.message})`;
+	return outcome === "copied" ? undefined : "it was changed when the run had ended";
 }
