@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
@@ -9,7 +7,8 @@ import { connect } from "../../src/api/index.ts";
 import type { ReceiptPredicate } from "../../src/evidence/schema.ts";
 import { FrontDoor, type Going, processesWith, until } from "../system/front-door.ts";
 import { readExposition } from "./exposition.ts";
-import { type Fleet, newFacility, ownerOf, seen, submitted } from "./people.ts";
+import { freePort, gitDaemon, SSHD, sshDaemon } from "./git-servers.ts";
+import { type Fleet, newFacility, ownerOf, type Seen, seen, submitted } from "./people.ts";
 import { writeServerCertificate } from "./server-certificate.ts";
 
 describe("a control plane and a node, each a process, with client certificates", () => {
@@ -223,6 +222,32 @@ describe("a control plane and a node, each a process, with client certificates",
 		);
 	});
 
+	test("over ssh a repository is cloned with the node's deploy key, and from no host but those that it knows", {
+		skip: !existsSync(SSHD) && "openssh-server is not installed",
+	}, async (context) => {
+		const memory = mkdtempSync("/dev/shm/vouch-agent-");
+		context.after(() => rmSync(memory, { recursive: true, force: true }));
+		const daemon = await sshDaemon(join(door.directory, "ssh"));
+		context.after(() => daemon.child.kill());
+		node.process.kill("SIGTERM");
+		await node.ended;
+		await startNode({
+			XDG_RUNTIME_DIR: memory,
+			VOUCH_AGENT_SECRETS_DIRECTORY: daemon.secrets,
+			VOUCH_AGENT_SSH_KEY: "git-key",
+		});
+		const cloned = async (): Promise<Seen> => {
+			const facility = await newFacility(fleet, daemon.url);
+			return seen(fleet, await submitted(fleet, facility, { command: "cat README; ls /run/secrets" }));
+		};
+		const known = await cloned();
+		assert.equal(known.stdout, "hello\n", known.stderr);
+		writeFileSync(join(daemon.secrets, "known_hosts"), daemon.otherHostKey);
+		const other = await cloned();
+		assert.deepEqual([other.directive.state, other.stdout], ["failed", ""]);
+		assert.match(other.stderr, /Host key verification failed/);
+	});
+
 	test("a repository is cloned through the gate, and what a directive changes in it is its diff", async (context) => {
 		const repositories = join(door.directory, "repositories");
 		const daemon = await gitDaemon(repositories);
@@ -258,70 +283,4 @@ function predicateIn(receipt: Uint8Array): ReceiptPredicate {
 
 function isWritten(path: string): boolean {
 	return existsSync(path) && readFileSync(path).length > 0;
-}
-
-interface Daemon {
-	readonly child: ChildProcess;
-	readonly port: number;
-}
-
-/** Serves a repository of one commit on loopback. */
-async function gitDaemon(repositories: string): Promise<Daemon> {
-	const bare = join(repositories, "one.git");
-	const work = join(repositories, "work");
-	mkdirSync(work, { recursive: true });
-	const git = (directory: string, ...args: string[]) =>
-		execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@example.com", "-C", directory, ...args], {
-			stdio: "pipe",
-		});
-	git(work, "init", "-q", "-b", "main");
-	writeFileSync(join(work, "README"), "hello\n");
-	git(work, "add", "README");
-	git(work, "commit", "-q", "-m", "first");
-	git(work, "checkout", "-q", "-b", "release/1");
-	writeFileSync(join(work, "README"), "released\n");
-	git(work, "commit", "-q", "-a", "-m", "second");
-	git(work, "checkout", "-q", "main");
-	git(repositories, "clone", "-q", "--bare", work, bare);
-	const port = await freePort();
-	const child = spawn(
-		"git",
-		[
-			"daemon",
-			"--export-all",
-			"--reuseaddr",
-			"--listen=127.0.0.1",
-			`--port=${port}`,
-			`--base-path=${repositories}`,
-			repositories,
-		],
-		{
-			stdio: "ignore",
-		},
-	);
-	assert.ok(existsSync(bare));
-	await listens(port);
-	return { child, port };
-}
-
-async function freePort(): Promise<number> {
-	const server = createServer();
-	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-	const { port } = server.address() as AddressInfo;
-	await new Promise((resolve) => server.close(resolve));
-	return port;
-}
-
-async function listens(port: number): Promise<void> {
-	const { connect: dial } = await import("node:net");
-	for (let attempt = 0; attempt < 200; attempt++) {
-		const isOpen = await new Promise<boolean>((resolve) => {
-			const socket = dial(port, "127.0.0.1", () => resolve(true));
-			socket.on("error", () => resolve(false));
-			socket.on("connect", () => socket.destroy());
-		});
-		if (isOpen) return;
-		await new Promise((resolve) => setTimeout(resolve, 50));
-	}
-	assert.fail("git daemon does not listen");
 }

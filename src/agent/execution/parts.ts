@@ -5,6 +5,7 @@ import type { ConductParts, RunRecords } from "../../runtime/index.ts";
 import type { Facilities } from "./facilities.ts";
 import type { ImageSource } from "./images.ts";
 import type { LogOverflow } from "./overflow.ts";
+import type { DeployKey } from "./preparation.ts";
 import type { SecretSource } from "./secrets.ts";
 
 /** What an engine is made of. */
@@ -23,6 +24,8 @@ export interface EngineParts extends ConductParts {
 	readonly hostProfile: "accepted" | "refused";
 	readonly secrets: SecretSource;
 	readonly images: ImageSource;
+	/** What repositories are cloned with over ssh; null has nothing. */
+	readonly deployKey: DeployKey | null;
 	readonly upstreamProxy: UpstreamProxy | null;
 	/** Where output beyond the limit is kept in the facility; null keeps it nowhere. */
 	readonly logOverflow: LogOverflow | null;

@@ -6,6 +6,7 @@ import type { LogScreens } from "./log-screen.ts";
 import type { EngineParts } from "./parts.ts";
 import { plannedHere } from "./placement.ts";
 import { type Repository, readRepository } from "./repository.ts";
+import { giveSecrets } from "./secrets.ts";
 
 const CLONE_TIMEOUT_MS = 10 * 60_000;
 
@@ -16,6 +17,27 @@ const GIT_ENVIRONMENT: Readonly<Record<string, string>> = {
 	GIT_PROTOCOL_FROM_USER: "0",
 	GIT_TERMINAL_PROMPT: "0",
 };
+
+/** Names of two secrets of the node. */
+export interface DeployKey {
+	/** The private key. */
+	readonly key: string;
+	/** The keys of hosts that it is shown to, as known_hosts has them (sshd(8)): no other host is spoken to. */
+	readonly knownHosts: string;
+}
+
+/** Nothing of this machine's own ssh settings, keys or known hosts, and nobody to ask. */
+function sshCommand({ key, knownHosts }: DeployKey): string {
+	const options = {
+		BatchMode: "yes",
+		GlobalKnownHostsFile: "/dev/null",
+		IdentitiesOnly: "yes",
+		IdentityFile: `/run/secrets/${key}`,
+		StrictHostKeyChecking: "yes",
+		UserKnownHostsFile: `/run/secrets/${knownHosts}`,
+	};
+	return ["ssh -F /dev/null", ...Object.entries(options).map(([name, value]) => `-o ${name}=${value}`)].join(" ");
+}
 
 /** A repository, and the branch or tag of it; null for its default. */
 export interface Origin {
@@ -56,7 +78,7 @@ export async function cloneInto(
 }
 
 function clone(
-	{ url, destination }: Repository,
+	repository: Repository,
 	ref: string | null,
 	folder: string,
 	screens: LogScreens,
@@ -64,11 +86,16 @@ function clone(
 	parts: EngineParts,
 ): Promise<Finished> {
 	return withRunDirectory(parts, async (runId, runDirectory) => {
+		const deployKey = repository.isSsh ? parts.deployKey : null;
+		const environment = { ...GIT_ENVIRONMENT, ...(deployKey && { GIT_SSH_COMMAND: sshCommand(deployKey) }) };
+		const workload = cloning(repository, ref, folder, Object.keys(environment), deployKey);
+		const secrets = await giveSecrets(workload, runDirectory, parts);
 		const place = { runId, runDirectory, folder, root: null, hostProfile: "refused" } as const;
-		const planned = await plannedHere(cloning(url, ref, folder, destination), place, parts);
+		const planned = await plannedHere(workload, { ...place, secretsFolder: secrets.folder }, parts);
 		const files = parts.records.create(recordOf(planned, parts.clock));
 		const ties = {
-			environment: GIT_ENVIRONMENT,
+			environment,
+			hidden: secrets.values,
 			screens,
 			cancels,
 			beyondOutputLimit: { overflowBytes: 0 },
@@ -80,15 +107,22 @@ function clone(
 	});
 }
 
-function cloning(url: string, ref: string | null, folder: string, destination: string): Workload {
+function cloning(
+	{ url, destination }: Repository,
+	ref: string | null,
+	folder: string,
+	variables: readonly string[],
+	deployKey: DeployKey | null,
+): Workload {
 	const branch = ref === null ? [] : ["--branch", ref];
 	return {
 		schema: "vouch.workload/v1",
 		root: { kind: "host" },
 		argv: ["git", "clone", "--depth", "1", ...branch, "--", url, "."],
 		workingDirectory: "/workspace",
-		environment: Object.keys(GIT_ENVIRONMENT).sort(),
+		environment: variables.toSorted(),
 		secrets: [],
+		...(deployKey && { secretFiles: [deployKey.key, deployKey.knownHosts].toSorted() }),
 		workspace: { source: folder, access: "read-write", protected: [] },
 		exposed: [],
 		network: { mode: "allowlist", allow: [destination], deny: [], http: [] },

@@ -3,6 +3,7 @@ export interface Repository {
 	readonly url: string;
 	/** `host:port`, as network rules write it. */
 	readonly destination: string;
+	readonly isSsh: boolean;
 	/** The URL without a user or password, for logs. */
 	readonly shown: string;
 }
@@ -17,7 +18,7 @@ export function readRepository(url: string): Repository | undefined {
 	if (scp !== null && !url.includes("://")) {
 		const host = scp[2] ?? "";
 		if (!host.includes(".") && host !== "localhost") return undefined;
-		return { url, destination: `${host}:22`, shown: `${host}:${scp[3]}` };
+		return { url, destination: `${host}:22`, isSsh: true, shown: `${host}:${scp[3]}` };
 	}
 	// Stricter than the URL standard, which mends slashes: git reads it by itself.
 	if (!/^[a-z]+:\/\/[^/\\?#]/.test(url) || url.includes("\\")) return undefined;
@@ -28,6 +29,7 @@ export function readRepository(url: string): Repository | undefined {
 	return {
 		url,
 		destination: `${parsed.hostname}:${port}`,
+		isSsh: parsed.protocol === "ssh:",
 		shown: `${parsed.protocol}//${parsed.host}${parsed.pathname}`,
 	};
 }

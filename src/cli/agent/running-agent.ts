@@ -151,6 +151,7 @@ function engineOf(settings: AgentSettings, directory: string, directories: Direc
 			authFiles: authFilesFrom(process.env, host.userId),
 			proxyEnvironment: process.env,
 		},
+		deployKey: settings.sshKey === "" ? null : { key: settings.sshKey, knownHosts: settings.sshKnownHosts },
 		logOverflow: settings.logOverflow
 			? { directory: settings.logOverflowDirectory, bytes: settings.logOverflowBytes }
 			: null,

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { parseByteSize, parseDurationMs } from "../../core/index.ts";
+import { secretNameSchema } from "../../runtime/schema.ts";
 import { type SettingsTable, setting, type ValuesOf } from "./settings.ts";
 
 const optionalPath = z.union([z.string().max(4096), z.literal("")]);
@@ -249,6 +250,22 @@ export const agentSettings = {
 		),
 		standard: [],
 		reason: "a program that prints the secret whose name is added to its words; asked for what the folder has not",
+	}),
+	sshKey: setting({
+		key: "ssh.key",
+		flag: null,
+		environment: "VOUCH_AGENT_SSH_KEY",
+		schema: secretNameSchema.or(z.literal("")),
+		standard: "",
+		reason: "name of the secret that is the private key which repositories are cloned with over ssh; empty has none",
+	}),
+	sshKnownHosts: setting({
+		key: "ssh.known_hosts",
+		flag: null,
+		environment: "VOUCH_AGENT_SSH_KNOWN_HOSTS",
+		schema: secretNameSchema,
+		standard: "known_hosts",
+		reason: "name of the secret that holds the keys of hosts; the key is shown to no other",
 	}),
 	imageRegistries: setting({
 		key: "images.registries",
