@@ -11,7 +11,7 @@ import { type NamedPolicy, type Resolution, resolve } from "../policies/resolve.
 import { flagOf, jsonText, textOf, timeOf } from "../rows.ts";
 import type { Services } from "../services.ts";
 import { NEW_DIRECTIVE } from "../store/new-directive.ts";
-import { addDirectives } from "../store/queue.ts";
+import { addDirectives, lockFacilities } from "../store/queue.ts";
 import type { Session } from "../store/store.ts";
 import type { DirectiveRow } from "../store/tables.ts";
 import { together } from "../store/together.ts";
@@ -57,31 +57,26 @@ async function createAll(
 		const { accountId, userId } = personOf(context.identity);
 		return { accountId, userId, facilityId: request.path.facility_id };
 	});
-	const isThere = await facilitiesOf(session, scopes);
+	const facilities = await lockFacilities(session, [...new Set(scopes.map(({ facilityId }) => facilityId))]);
 	const policies = await applicablePolicies(session, scopes);
 	// Of one moment: whoever asked first has the smaller id, and is first in the queue.
 	const ids = asked.map(() => newId<string>(session.nowMs)).sort();
 	const judged = asked.map(({ request }, at): Judged => {
 		const scope = scopes[at] as PolicyScope;
-		if (!isThere(scope)) return { answer: refusal("not-found", { kind: "facility", id: scope.facilityId }) };
+		if (facilities.get(scope.facilityId)?.account_id !== scope.accountId)
+			return { answer: refusal("not-found", { kind: "facility", id: scope.facilityId }) };
 		return judge(session, services, { scope, request, policies: policies[at] ?? [], id: ids[at] ?? "" });
 	});
 	await addDirectives(
 		session,
 		judged.flatMap(({ row }) => row ?? []),
+		facilities,
 	);
 	await noteEvents(
 		session,
 		judged.flatMap(({ event }) => event ?? []),
 	);
 	return judged.map(({ answer }) => answer);
-}
-
-async function facilitiesOf({ db }: Session, scopes: readonly PolicyScope[]): Promise<(scope: PolicyScope) => boolean> {
-	const ids = scopes.map(({ facilityId }) => facilityId);
-	const rows = await db.selectFrom("facilities").select(["id", "account_id"]).where("id", "in", ids).execute();
-	const accounts = new Map(rows.map(({ id, account_id }) => [id, account_id]));
-	return ({ facilityId, accountId }) => accounts.get(facilityId) === accountId;
 }
 
 function answerOf(created: DirectiveRow): Answer {

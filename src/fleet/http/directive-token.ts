@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 
 export interface DirectiveClaims {
@@ -27,7 +27,7 @@ const payloadSchema = z.object({
 
 /** Issues and reads the tokens by which a node speaks for one directive: JWT (RFC 7519), HS256, opaque to the node. */
 export class DirectiveTokens {
-	readonly #secret: Uint8Array;
+	readonly #secret: KeyObject;
 	readonly #validSeconds: number;
 
 	/**
@@ -36,7 +36,7 @@ export class DirectiveTokens {
 	 */
 	constructor(secret: Uint8Array, leaseMs: number) {
 		if (secret.length < 32) throw new TypeError("the secret for directive tokens is too short");
-		this.#secret = secret;
+		this.#secret = createSecretKey(secret);
 		this.#validSeconds = Math.ceil(leaseMs / 1000);
 	}
 

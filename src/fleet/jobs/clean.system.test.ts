@@ -3,9 +3,8 @@ import { after, test } from "node:test";
 import { onBothDatabases } from "../../../test/fleet/databases.ts";
 import { newId } from "../../core/index.ts";
 import { noteEvent } from "../domain-events.ts";
-import { addDirectives } from "../store/queue.ts";
 import { addFacility, addOwner, directiveRow } from "../store/sample-rows.ts";
-import { countOf, SampleStores } from "../store/sample-store.ts";
+import { addDirective, countOf, SampleStores } from "../store/sample-store.ts";
 import type { Store } from "../store/store.ts";
 import { clean, DEFAULT_RETENTION } from "./clean.ts";
 
@@ -39,7 +38,7 @@ function fill(store: Store, rows: number): Promise<void> {
 		const { db, nowMs } = session;
 		const owner = await addOwner(session);
 		const directive = directiveRow(session, owner, await addFacility(session, owner));
-		await addDirectives(session, [directive]);
+		await addDirective(session, directive);
 		const about = { accountId: owner.accountId, type: "tried" };
 		for (let at = 0; at < rows; at++) {
 			const bytes = Buffer.from("hi");

@@ -4,9 +4,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { type Databases, onBothDatabases } from "../../../test/fleet/databases.ts";
 import { newId } from "../../core/index.ts";
-import { addDirectives, change, claimable, expired, heldBy, lease, lockDirective } from "./queue.ts";
+import { change, claimable, expired, heldBy, lease, lockDirective } from "./queue.ts";
 import { addFacility, addOwner, addTerritory, directiveRow, type Owner } from "./sample-rows.ts";
-import { assertReadyRows, SampleStores } from "./sample-store.ts";
+import { addDirective, assertReadyRows, SampleStores } from "./sample-store.ts";
 import type { Session, Store } from "./store.ts";
 
 const LEASE_MS = 300_000;
@@ -49,7 +49,7 @@ function queueTests(stores: SampleStores, databases: Databases): void {
 			for (let index = 0; index < 30; index++) {
 				const facilityId = await addFacility(session, owner);
 				for (let each = 0; each < 3; each++)
-					await addDirectives(session, [directiveRow(session, owner, facilityId, { priority: each % 2 })]);
+					await addDirective(session, directiveRow(session, owner, facilityId, { priority: each % 2 }));
 			}
 			return Promise.all(Array.from({ length: 8 }, () => addTerritory(session, owner)));
 		});
@@ -91,7 +91,7 @@ function queueTests(stores: SampleStores, databases: Databases): void {
 			ids.push(
 				await store.transaction(async (session) => {
 					const row = directiveRow(session, owner, await addFacility(session, owner), { priority, sandbox_profile });
-					await addDirectives(session, [row]);
+					await addDirective(session, row);
 					return row.id;
 				}),
 			);
@@ -120,7 +120,7 @@ function queueTests(stores: SampleStores, databases: Databases): void {
 		const { store, owner, territory } = await stores.setting();
 		const bound = await store.transaction(async (session) => {
 			const facilityId = await addFacility(session, owner, { territoryId: territory });
-			await addDirectives(session, [directiveRow(session, owner, facilityId)]);
+			await addDirective(session, directiveRow(session, owner, facilityId));
 			return addTerritory(session, owner);
 		});
 		assert.deepEqual(await store.transaction((session) => claimAll(session, owner, bound, 5)), []);
@@ -136,7 +136,7 @@ function queueTests(stores: SampleStores, databases: Databases): void {
 			nowMs += 1000;
 			await store.transaction(async (session) => {
 				const owner = await addOwner(session);
-				await addDirectives(session, [directiveRow(session, owner, await addFacility(session, owner))]);
+				await addDirective(session, directiveRow(session, owner, await addFacility(session, owner)));
 				for (const { id } of await claimAll(session, owner, await addTerritory(session, owner), 1)) leased.push(id);
 			});
 		}
@@ -151,7 +151,7 @@ function queueTests(stores: SampleStores, databases: Databases): void {
 		const { store, owner, facility } = await stores.setting();
 		const row = await store.transaction(async (session) => {
 			const made = directiveRow(session, owner, facility);
-			await addDirectives(session, [made]);
+			await addDirective(session, made);
 			return made;
 		});
 		for (const event of ["start", "succeed", "approve", "reject", "expire_lease", "retry"] as const) {
@@ -182,7 +182,7 @@ async function take(session: Session, step: Step): Promise<void> {
 	const { what, which, priority, facilityId, owner, territory } = step;
 	if (what === "add" || what === "await") {
 		const state = what === "add" ? "queued" : "awaiting_approval";
-		return addDirectives(session, [directiveRow(session, owner, facilityId, { priority, state })]);
+		return addDirective(session, directiveRow(session, owner, facilityId, { priority, state }));
 	}
 	if (what === "claim") {
 		await claimAll(session, owner, territory, 1 + (which % 3));

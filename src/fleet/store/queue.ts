@@ -1,10 +1,12 @@
 import { type Selectable, sql } from "kysely";
 import { afterEvent, type DirectiveEvent, type DirectiveState } from "../directives/states.ts";
+import { flagOf } from "../rows.ts";
 import type { Session } from "./store.ts";
 import type { DirectiveRow, FacilityRow } from "./tables.ts";
 import { updateEach } from "./update-each.ts";
 
 export type Directive = Selectable<DirectiveRow>;
+export type Facility = Selectable<FacilityRow>;
 
 /**
  * The queue. At most one directive of a facility is `ready`: the first of those that wait, while nobody holds the facility.
@@ -40,21 +42,63 @@ export async function lockDirectives(
 	return new Map(rows.map((row) => [row.id, row]));
 }
 
-export function lockFacility(session: Session, facilityId: string): Promise<Selectable<FacilityRow> | undefined> {
-	const query = session.db.selectFrom("facilities").selectAll().where("id", "=", facilityId);
-	// SQLite has one writer at a time, and it is this one.
-	return (session.kind === "postgres" ? query.forUpdate() : query).executeTakeFirst();
+export async function lockFacility(session: Session, facilityId: string): Promise<Facility | undefined> {
+	return (await lockFacilities(session, [facilityId])).get(facilityId);
 }
 
-/** Puts new directives where they belong. Their facilities are locked here. */
-export async function addDirectives(session: Session, directives: readonly DirectiveRow[]): Promise<void> {
+/** Those of them that are there, by id, locked in their order. */
+export async function lockFacilities(
+	{ db, kind }: Session,
+	ids: readonly string[],
+): Promise<ReadonlyMap<string, Facility>> {
+	const query = db.selectFrom("facilities").selectAll().where("id", "in", ids).orderBy("id");
+	// SQLite has one writer at a time, and it is this one.
+	const rows = await (kind === "postgres" ? query.forUpdate() : query).execute();
+	return new Map(rows.map((row) => [row.id, row]));
+}
+
+/** Puts new directives where they belong, in facilities that are locked. */
+export async function addDirectives(
+	session: Session,
+	directives: readonly DirectiveRow[],
+	facilities: ReadonlyMap<string, Facility>,
+): Promise<void> {
 	if (directives.length === 0) return;
-	const { db, kind } = session;
-	const facilityIds = [...new Set(directives.map(({ facility_id }) => facility_id))];
-	if (kind === "postgres")
-		await db.selectFrom("facilities").select("id").where("id", "in", facilityIds).orderBy("id").forUpdate().execute();
-	await db.insertInto("directives").values(directives).execute();
-	await promote(session, facilityIds);
+	const { db } = session;
+	const ready = await db
+		.selectFrom("directives")
+		.select(["id", "facility_id", "priority"])
+		.where("facility_id", "in", [...facilities.keys()])
+		.where("ready", "=", READY)
+		.execute();
+	const isFree = ({ facility_id }: First) => facilities.get(facility_id)?.locked_by_directive_id === null;
+	const waiting: readonly First[] = [...ready, ...directives.filter(({ state }) => state === "queued").filter(isFree)];
+	const first = new Set([...Map.groupBy(waiting, ({ facility_id }) => facility_id).values()].map(firstOf));
+	const overtaken = ready.filter((one) => !first.has(one)).map(({ id }) => id);
+	if (overtaken.length > 0) await db.updateTable("directives").set({ ready: 0 }).where("id", "in", overtaken).execute();
+	const rows = directives.map((row) => ({ ...row, ready: flagOf(first.has(row)) }));
+	await db.insertInto("directives").values(rows).execute();
+	for (const row of rows) if (row.ready === 1) tellReady(session, row);
+}
+
+type First = Pick<DirectiveRow, "id" | "facility_id" | "priority">;
+
+/** The most urgent, and of those the oldest. */
+function firstOf(waiting: readonly First[]): First | undefined {
+	return waiting.toSorted(byUrgency)[0];
+}
+
+function byUrgency(a: First, b: First): number {
+	return b.priority - a.priority || (a.id < b.id ? -1 : 1);
+}
+
+type Ready = Pick<DirectiveRow, "id" | "account_id" | "sandbox_profile">;
+
+function tellReady(
+	session: Session,
+	{ id: directiveId, account_id: accountId, sandbox_profile: profile }: Ready,
+): void {
+	session.wake({ kind: "directive-ready", accountId, directiveId, profile });
 }
 
 /** Makes the right directive of each of these locked facilities ready, and no other; tells of those that were not. */
@@ -75,8 +119,7 @@ async function promote(session: Session, facilityIds: readonly string[]): Promis
 		.where("id", "in", turned)
 		.returning(["id", "account_id", "sandbox_profile", "ready"])
 		.execute();
-	for (const { id: directiveId, account_id: accountId, sandbox_profile: profile, ready } of rows)
-		if (ready === 1) session.wake({ kind: "directive-ready", accountId, directiveId, profile });
+	for (const row of rows) if (row.ready === 1) tellReady(session, row);
 }
 
 export interface Claim {
@@ -112,7 +155,7 @@ export async function claimable(session: Session, claim: Claim): Promise<readonl
 			.limit(claim.most);
 		found.push(...(await (session.kind === "postgres" ? query.forUpdate(["d", "f"]).skipLocked() : query).execute()));
 	}
-	return found.sort((a, b) => b.priority - a.priority || (a.id < b.id ? -1 : 1)).slice(0, claim.most);
+	return found.sort(byUrgency).slice(0, claim.most);
 }
 
 /** One thing that happens to a locked directive, and what is stored with it. */

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openStore } from "./open.ts";
+import { addDirectives, lockFacilities } from "./queue.ts";
 import { addFacility, addOwner, addTerritory, type Owner } from "./sample-rows.ts";
 import type { Session, Store } from "./store.ts";
-import type { Tables } from "./tables.ts";
+import type { DirectiveRow, Tables } from "./tables.ts";
 
 /** Stores for tests: opened as they are asked for, closed together. */
 export class SampleStores {
@@ -35,6 +36,11 @@ export class SampleStores {
 	async close(): Promise<void> {
 		for (const store of this.#opened) await store.close();
 	}
+}
+
+/** As a request would add it: its facility is locked first. */
+export async function addDirective(session: Session, row: DirectiveRow): Promise<void> {
+	await addDirectives(session, [row], await lockFacilities(session, [row.facility_id]));
 }
 
 export interface Setting {

@@ -10,9 +10,8 @@ import { backupStore, restoreStore } from "./backup.ts";
 import { TABLES } from "./copy-rows.ts";
 import { MIGRATIONS } from "./migration.ts";
 import { openStore } from "./open.ts";
-import { addDirectives } from "./queue.ts";
 import { addFacility, addOwner, directiveRow } from "./sample-rows.ts";
-import { assertReadyRows, countOf, SampleStores, until } from "./sample-store.ts";
+import { addDirective, assertReadyRows, countOf, SampleStores, until } from "./sample-store.ts";
 import type { Store } from "./store.ts";
 import type { Wake } from "./wake.ts";
 
@@ -205,8 +204,7 @@ function backupTests(databases: Databases, stores: SampleStores): void {
 		const add = () =>
 			store.transaction(async (session) => {
 				const facilityId = await addFacility(session, owner);
-				for (let index = 0; index < 3; index++)
-					await addDirectives(session, [directiveRow(session, owner, facilityId)]);
+				for (let index = 0; index < 3; index++) await addDirective(session, directiveRow(session, owner, facilityId));
 			});
 		await add();
 		const writing = Promise.all(Array.from({ length: 20 }, add));
