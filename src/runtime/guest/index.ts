@@ -8,6 +8,7 @@
  * Start at  `session.ts`, then `channel.ts`; the numbers are in `protocol.ts`.
  */
 export type { GateDoor } from "./connections.ts";
+export { oldGuest } from "./generation.ts";
 export { machineGuarantees } from "./guarantees.ts";
 export type { GuestFacts } from "./guest-frame.ts";
 export type { GuestTimes } from "./limits.ts";

@@ -8,6 +8,7 @@ import {
 	type GuestTimes,
 	guestSetup,
 	machineGuarantees,
+	oldGuest,
 	type PlannedSetup,
 	plannedSecrets,
 } from "../../guest/index.ts";
@@ -211,6 +212,7 @@ function unavailable({ root, machine, workload }: PlanRequest, facts: Firecracke
 	};
 	return [
 		...hidden.map(hiding),
+		...oldGuest("firecracker", root.manifest),
 		...(machine === null ? [] : [refuse(`it has no machine ${machine}`, "Ask for qemu.")]),
 		...ageProblems(facts).map((reason) => refuse(reason, RELEASES)),
 		...(facts.user === "root" ? [] : [refuse("only root can make a jail", "Ask for qemu, which needs no root.")]),

@@ -184,6 +184,19 @@ test("emulation is refused unless it was asked for, with why there is no hardwar
 	assert.deepEqual(refused(requestFor({ emulation: "not-accepted" }), hardware(FACTS)), []);
 });
 
+test("an image whose guest is older than what it would be told is not booted, and what mends that is said", () => {
+	const old = { ...manifest, reference: { ...manifest.reference, guestGeneration: 0 } };
+	const found = planQemu(requestFor({ root: { ...image(), manifest: old } }), FACTS);
+	assert.match(found.kind === "unmet" ? found.reasons[0].sentence : "", /generation 0.*Build the image again/);
+});
+
+test("a workload with a terminal has one as large as the window", () => {
+	const request = requestFor({ windowSize: { rows: 31, columns: 97 } }, { tty: true });
+	const terminals = planned(request).setup.filter(({ kind }) => kind === "terminal");
+	assert.deepEqual(terminals, [{ kind: "terminal", rows: 31, columns: 97 }]);
+	assert.ok(!planned().setup.some(({ kind }) => kind === "terminal"));
+});
+
 test("without an image there is none to boot, and the way to one is said", () => {
 	const found = planQemu(requestFor({ root: null }), FACTS);
 	assert.match(found.kind === "unmet" ? found.reasons[0].sentence : "", /vouch image build/);

@@ -1,6 +1,7 @@
 import type { Failure } from "../../../core/index.ts";
 import type { Check, PlanRequest } from "../../driver.ts";
 import { failures } from "../../failures.ts";
+import { oldGuest } from "../../guest/index.ts";
 import { limitChecks } from "../../limits/index.ts";
 import { installCommand, programChecks } from "../../programs.ts";
 import type { QemuFacts } from "./facts.ts";
@@ -13,6 +14,8 @@ export function unavailable(request: PlanRequest, facts: QemuFacts): readonly Fa
 	const refuse = (reason: string, fix: string): Failure =>
 		failures.failure("driver-not-available", { driver: "qemu", reason, fix });
 	if (root?.kind !== "image") return [failures.failure("image-needed", { driver: "qemu" })];
+	const old = oldGuest("qemu", root.manifest);
+	if (old.length > 0) return old;
 	const { platform } = root.manifest;
 	const missing = Object.entries(facts.programs)
 		.filter(([, path]) => path === null)
