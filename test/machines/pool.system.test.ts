@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
@@ -8,10 +9,12 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { newId, type RunId } from "../../src/core/index.ts";
 import { realHost } from "../../src/host/index.ts";
+import { sweepScratch } from "../../src/image/index.ts";
 import { openPool, type QemuPlan, type WarmPool } from "../../src/runtime/index.ts";
 import { TEST_CONTEXT } from "../conformance/context.ts";
 import { machineImage } from "../conformance/machine-image.ts";
 import { exitStatus, requestOf, type Trial, type TrialResult, tryOut } from "../conformance/sandbox.ts";
+import { commandLines } from "../conformance/test-driver.ts";
 import { qemuDriver, whyNoMachines } from "./qemu-driver.ts";
 
 const skip = await whyNoMachines();
@@ -133,6 +136,31 @@ describe("a pool of booted machines", { skip }, () => {
 	test("a run whose limit of written bytes must be watched from the start boots its own machine", async () => {
 		const { plan, stdout } = await shell("echo up", { limits: { diskWriteMiB: 64 } });
 		assert.deepEqual([(plan as QemuPlan).pool, stdout.toString()], [null, "up\n"]);
+	});
+
+	test("kill -9 of a pool: the run that has its machine ends and says why, nothing runs on, the next boots its own", async () => {
+		const place = join(folder, "killed");
+		mkdirSync(place, { mode: 0o700 });
+		const script = join(import.meta.dirname, "abandoned-pool.ts");
+		const child = spawn(process.execPath, [script, place], { stdio: ["ignore", "pipe", "inherit"] });
+		await once(child.stdout, "data");
+		const machines = (): readonly string[] => commandLines().filter((line) => line.includes(place));
+		const { plan, ending } = await shell("echo up; sleep 1000", {
+			cacheDirectory: place,
+			during: async (_run, _plan, _folder, printed) => {
+				while (!printed().includes("up")) await delay(20);
+				assert.notDeepEqual(machines(), []);
+				child.kill("SIGKILL");
+			},
+		});
+		assert.notEqual((plan as QemuPlan).pool, null);
+		assert.deepEqual([ending.cause, ending.reason], ["guest-failed", "guest-lost"]);
+		while (machines().length > 0) await delay(20);
+		const next = await shell("echo up", { cacheDirectory: place });
+		assert.deepEqual([(next.plan as QemuPlan).pool, next.stdout.toString()], [null, "up\n"]);
+		assert.deepEqual(readdirSync(join(place, "pools")), [], "its socket is not found again");
+		await sweepScratch(join(place, "machines"));
+		assert.deepEqual(readdirSync(join(place, "machines")), [], "its machines' folders go with the next pool");
 	});
 
 	test("when the pool has ended nothing of its machines is left, and a run boots its own", async () => {
