@@ -26,7 +26,12 @@ export const MIGRATIONS: readonly Migration[] = [first, journal, needsWorkload, 
 const MIGRATION_LOCK = 0x766f756368;
 
 /** Brings a database to this program's version, all of it or nothing; newer databases are left as they are. Answers the version. */
-export async function migrate(db: Kysely<Tables>, kind: "sqlite" | "postgres", nowMs: number): Promise<number> {
+export async function migrate(
+	db: Kysely<Tables>,
+	kind: "sqlite" | "postgres",
+	nowMs: number,
+	steps: readonly Migration[] = MIGRATIONS,
+): Promise<number> {
 	const types: ColumnTypes = { bytes: kind === "sqlite" ? "blob" : "bytea" };
 	return db.transaction().execute(async (tx) => {
 		if (kind === "postgres") await sql`select pg_advisory_xact_lock(${sql.lit(MIGRATION_LOCK)})`.execute(tx);
@@ -34,10 +39,10 @@ export async function migrate(db: Kysely<Tables>, kind: "sqlite" | "postgres", n
 			applied_at bigint not null)`.execute(tx);
 		const last = await tx.selectFrom("schema_versions").select("version").orderBy("version", "desc").executeTakeFirst();
 		const current = last?.version ?? 0;
-		for (const { version, name, statements } of MIGRATIONS.filter((step) => step.version > current)) {
+		for (const { version, name, statements } of steps.filter((step) => step.version > current)) {
 			for (const statement of statements(types)) await sql.raw(statement).execute(tx);
 			await tx.insertInto("schema_versions").values({ version, name, applied_at: nowMs }).execute();
 		}
-		return Math.max(current, MIGRATIONS.at(-1)?.version ?? 0);
+		return Math.max(current, steps.at(-1)?.version ?? 0);
 	});
 }

@@ -4,7 +4,7 @@ import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import { nodeSqliteDialect } from "./dialects/node-sqlite.ts";
 import { storeFailures } from "./failures.ts";
-import { migrate } from "./migration.ts";
+import { MIGRATIONS, type Migration, migrate } from "./migration.ts";
 import { KyselyStore, type Store } from "./store.ts";
 import type { Tables } from "./tables.ts";
 import { LocalWakes, PostgresWakes } from "./wake.ts";
@@ -17,13 +17,17 @@ const CONNECT_MS = 10_000;
 const INT8 = 20;
 
 /**
- * Opens `sqlite:PATH` or `postgres://…`, brought to this program's version.
+ * Opens `sqlite:PATH` or `postgres://…`, brought to this program's version, or as far as `steps` go.
  * Throws VouchError `store-unusable`.
  */
-export async function openStore(url: string, nowMs: () => number = Date.now): Promise<Store> {
+export async function openStore(
+	url: string,
+	nowMs: () => number = Date.now,
+	steps: readonly Migration[] = MIGRATIONS,
+): Promise<Store> {
 	try {
-		if (url.startsWith("sqlite:")) return await openSqlite(url.slice("sqlite:".length), nowMs);
-		if (/^postgres(ql)?:\/\//.test(url)) return await openPostgres(url, nowMs);
+		if (url.startsWith("sqlite:")) return await openSqlite(url.slice("sqlite:".length), nowMs, steps);
+		if (/^postgres(ql)?:\/\//.test(url)) return await openPostgres(url, nowMs, steps);
 	} catch (error) {
 		const problem = error instanceof Error ? error.message : String(error);
 		throw storeFailures.fail("store-unusable", { store: withoutPassword(url), problem }, error);
@@ -32,15 +36,15 @@ export async function openStore(url: string, nowMs: () => number = Date.now): Pr
 	throw storeFailures.fail("store-unusable", { store: withoutPassword(url), problem });
 }
 
-async function openSqlite(path: string, nowMs: () => number): Promise<Store> {
+async function openSqlite(path: string, nowMs: () => number, steps: readonly Migration[]): Promise<Store> {
 	const file = path === ":memory:" ? path : resolve(path);
 	if (file !== ":memory:") mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
 	const db = new Kysely<Tables>({ dialect: nodeSqliteDialect(file) });
-	await migrate(db, "sqlite", nowMs());
+	await migrate(db, "sqlite", nowMs(), steps);
 	return new KyselyStore("sqlite", db, new LocalWakes(), nowMs);
 }
 
-async function openPostgres(url: string, nowMs: () => number): Promise<Store> {
+async function openPostgres(url: string, nowMs: () => number, steps: readonly Migration[]): Promise<Store> {
 	const types = {
 		getTypeParser: (oid: number, format?: "text" | "binary") =>
 			oid === INT8 ? Number : pg.types.getTypeParser(oid, format as "text"),
@@ -51,7 +55,7 @@ async function openPostgres(url: string, nowMs: () => number): Promise<Store> {
 	pool.on("error", () => undefined);
 	const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
 	try {
-		await migrate(db, "postgres", nowMs());
+		await migrate(db, "postgres", nowMs(), steps);
 		const wakes = new PostgresWakes(() => new pg.Client({ connectionString: url }));
 		await wakes.open();
 		return new KyselyStore("postgres", db, wakes, nowMs);
