@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { release } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -17,6 +17,7 @@ describe("directives in images and in machines", { skip }, () => {
 	let going: Going;
 	let fleet: Fleet;
 	let digest = "";
+	const settings = join(door.data, "up/agent/agent.yaml");
 
 	const startUp = async (): Promise<void> => {
 		going = door.start(["up", "--port", "0"]);
@@ -97,6 +98,22 @@ describe("directives in images and in machines", { skip }, () => {
 		await fleet.policies.delete({ policy_id: policy.id });
 	});
 
+	test("a node that keeps machines ready gives one of them to a directive", async () => {
+		going.process.kill("SIGTERM");
+		await going.ended;
+		appendFileSync(settings, "pool: { images: [tools, absent], size: 1 }\n");
+		await startUp();
+		const { code, stdout, stderr } = await submit("--image", "tools", "--isolation", "vm", "echo ready");
+		assert.deepEqual([code, stdout], [0, "ready\n"], stderr);
+		const { launchPlan } = await receiptOf(stderr);
+		assert.equal(typeof launchPlan.pool?.key, "string");
+		going.process.kill("SIGTERM");
+		assert.equal((await going.ended).code, 0);
+		assert.deepEqual(readdirSync(join(door.directory, "cache/vouch/machines")), []);
+		writeFileSync(settings, readFileSync(settings, "utf8").replace(/^pool:.*$/m, ""));
+		await startUp();
+	});
+
 	test("a node pulls an image that it does not have, from registries that its settings name, and no other than that one", {
 		skip: registryMissing(),
 	}, async (context) => {
@@ -107,8 +124,6 @@ describe("directives in images and in machines", { skip }, () => {
 		await door.vouch(0, "image", "rm", digest);
 		going.process.kill("SIGTERM");
 		await going.ended;
-		const settings = join(door.data, "up/agent/agent.yaml");
-		assert.ok(existsSync(settings), readFileSync(settings, "utf8"));
 		appendFileSync(settings, `images:\n  registries: ["127.0.0.1:${registry.port}"]\n`);
 		await startUp();
 		const wrong = await submit("--image", `${place}@sha256:${"e".repeat(64)}`, "--isolation", "bwrap", "echo ran");

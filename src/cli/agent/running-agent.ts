@@ -26,6 +26,7 @@ import type { AgentSettings } from "../settings/agent-settings.ts";
 import { programVersion } from "../version.ts";
 import { claimDirectory } from "./sole-owner.ts";
 import { realWaiting } from "./waiting.ts";
+import { openPools } from "./warm-pools.ts";
 
 export interface RunningAgent {
 	/** Directives that run now. */
@@ -59,6 +60,7 @@ export async function startAgent(
 	if (headers === undefined) await takeControlGroup(settings, log);
 	const engine = engineOf(settings, directory, directories, log);
 	await engine.recover();
+	const pools = await openPools(settings, directories, log);
 	const stopping = new AbortController();
 	const health = new Health({ inFlight: () => node.runningCount, drivers: () => engine.drivers() });
 	const node = new Node({
@@ -90,6 +92,7 @@ export async function startAgent(
 		stopping.abort();
 		await Promise.all(beside);
 		await health.close();
+		await pools.disposeAsync();
 		release();
 		transport.close();
 	});

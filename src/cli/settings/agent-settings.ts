@@ -29,6 +29,14 @@ const labelsSchema = z.preprocess(
 	z.record(z.string().min(1).max(255), z.string().max(255)),
 );
 
+/** `a,b` where there is only text. */
+function wordsSchema(word: z.ZodString) {
+	return z.preprocess(
+		(value) => (typeof value === "string" ? value.split(",").filter((part) => part !== "") : value),
+		z.array(word).max(100),
+	);
+}
+
 /** What a node can be told (`vouch agent`). Keys that existing nodes have mean the same here (conduits section 7.2). */
 export const agentSettings = {
 	serverUrl: setting({
@@ -271,20 +279,39 @@ export const agentSettings = {
 		key: "images.registries",
 		flag: null,
 		environment: "VOUCH_AGENT_IMAGE_REGISTRIES",
-		schema: z.preprocess(
-			(value) => (typeof value === "string" ? value.split(",").filter((part) => part !== "") : value),
+		schema: wordsSchema(
 			z
-				.array(
-					z
-						.string()
-						.regex(/^[^\s/@]+$/, "must be HOST or HOST:PORT")
-						.max(300),
-				)
-				.max(100),
+				.string()
+				.regex(/^[^\s/@]+$/, "must be HOST or HOST:PORT")
+				.max(300),
 		),
 		standard: [],
 		reason:
 			"none: a directive's image must be in this machine's store, unless it lies in a registry that is named here",
+	}),
+	poolImages: setting({
+		key: "pool.images",
+		flag: null,
+		environment: "VOUCH_AGENT_POOL_IMAGES",
+		schema: wordsSchema(z.string().min(1).max(300)),
+		standard: [],
+		reason: "none: machines that wait cost memory; those of an image named here save a directive its boot",
+	}),
+	poolSize: setting({
+		key: "pool.size",
+		flag: null,
+		environment: "VOUCH_AGENT_POOL_SIZE",
+		schema: z.coerce.number().int().min(1).max(64),
+		standard: 1,
+		reason: "machines of each image that wait at any time",
+	}),
+	poolMemoryMiB: setting({
+		key: "pool.memory",
+		flag: null,
+		environment: "VOUCH_AGENT_POOL_MEMORY",
+		schema: byteSizeSchema.transform((bytes) => Math.floor(bytes / 2 ** 20) || null),
+		standard: 0,
+		reason: "0 is what a directive without a limit gets; one with another takes no machine from the pool",
 	}),
 	minimumFreeBytes: setting({
 		key: "disk.minimum_free",
