@@ -202,7 +202,7 @@ export const serverSettings = {
 		environment: "VOUCH_SERVER_MINIMUM_NODE",
 		schema: z.string().max(64),
 		standard: "0.0.0",
-		reason: "older nodes warn their operator",
+		reason: "older nodes are leased nothing, and warn their operator; counts only beside a latest version",
 	}),
 	logLevel: setting({
 		key: "log.level",

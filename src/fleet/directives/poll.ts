@@ -12,6 +12,7 @@ import type { Session } from "../store/store.ts";
 import type { FacilityRow, TerritoryRow } from "../store/tables.ts";
 import { together } from "../store/together.ts";
 import { isSandboxHealthy, maxConcurrent } from "../territories/capacity.ts";
+import { isTooOld } from "../territories/versions.ts";
 import { decisionOf, signDecision } from "./decision.ts";
 import { artifactPatternsOf, askedOf, imageOf } from "./workload.ts";
 
@@ -58,7 +59,8 @@ async function leaseAll(
 	services: Services,
 	asking: readonly Asking[],
 ): Promise<readonly (readonly Leased[])[]> {
-	const claimed = await claimEach(session, asking);
+	const able = asking.filter(({ territory }) => !isTooOld(territory.nexus_version, services));
+	const claimed = able.length === 0 ? [] : await claimEach(session, able);
 	if (claimed.length === 0) return asking.map(() => []);
 	const { nowMs } = session;
 	const leases: LeaseTerms[] = [];

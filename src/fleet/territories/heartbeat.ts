@@ -1,4 +1,3 @@
-import { isOlder } from "../../api/index.ts";
 import { newId } from "../../core/index.ts";
 import { territoryOf } from "../directives/poll.ts";
 import type { Handlers } from "../http/handlers.ts";
@@ -9,6 +8,7 @@ import type { Session } from "../store/store.ts";
 import type { TerritoryRow } from "../store/tables.ts";
 import { hasChannel } from "./channels.ts";
 import { endLeasesOf } from "./restarted.ts";
+import { versionsFor } from "./versions.ts";
 
 type Heartbeat = Handlers["nodes.heartbeat"];
 type Request = Parameters<Heartbeat>[1]["body"];
@@ -39,15 +39,6 @@ export function heartbeat(services: Services): Heartbeat {
 				...versionsFor(body.nexus_version, services),
 			},
 		};
-	};
-}
-
-function versionsFor(version: string | null | undefined, { settings: { nodeVersions } }: Services) {
-	if (nodeVersions === null) return {};
-	return {
-		upgrade_available: typeof version === "string" && isOlder(version, nodeVersions.latest),
-		latest_version: nodeVersions.latest,
-		min_compatible_version: nodeVersions.minimum,
 	};
 }
 
