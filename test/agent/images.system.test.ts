@@ -4,6 +4,7 @@ import { release } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { connect } from "../../src/api/index.ts";
+import { digestOf } from "../../src/core/index.ts";
 import { whyNoMachines } from "../machines/qemu-driver.ts";
 import { registryMissing, startRegistry } from "../registry/real-registry.ts";
 import type { Going } from "../system/front-door.ts";
@@ -48,7 +49,8 @@ describe("directives in images and in machines", { skip }, () => {
 	test("in a machine of its own: another kernel, the facility's files both ways, and the image in a receipt that verifies", async () => {
 		assert.equal((await submit("--", "echo given > given")).code, 0);
 		const command = "busybox uname -r; cat given; echo made > made; exit 3";
-		const { code, stdout, stderr } = await submit("--image", "tools", "--isolation", "vm", command);
+		const asked = ["--image", "tools", "--isolation", "vm", "--artifact", "made"];
+		const { code, stdout, stderr } = await submit(...asked, command);
 		assert.equal(code, 3, stderr);
 		const [kernel, given] = stdout.split("\n");
 		assert.equal(given, "given");
@@ -59,6 +61,7 @@ describe("directives in images and in machines", { skip }, () => {
 		assert.match(predicate.image.verityRoot, /^[0-9a-f]{64}$/);
 		assert.deepEqual(predicate.workload.root, { kind: "image", reference: "tools", digest });
 		assert.ok(predicate.launchPlan.guarantees.kept.includes("separate-kernel"));
+		assert.deepEqual(predicate.artifacts, [{ name: "made", bytes: 5, digest: digestOf("made\n") }]);
 		assert.equal(predicate.decision.workloadDigest, predicate.workloadDigest);
 		assert.equal((await submit("--", "cat made")).stdout, "made\n");
 	});

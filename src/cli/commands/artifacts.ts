@@ -44,7 +44,9 @@ export const artifactsAction: Action = async ({ operands, flags }) => {
 		await (file === undefined ? write(process.stdout, bytes) : create(file, bytes, name, id));
 	} else if (folder !== undefined) {
 		for (const artifact of artifacts) await place(artifact, folder, id);
-		process.stderr.write(`${artifacts.length} files below ${folder}${whyNone === "" ? "" : `: ${whyNone}`}\n`);
+		process.stderr.write(
+			`${artifacts.length} ${artifacts.length === 1 ? "file" : "files"} below ${folder}${whyNone === "" ? "" : `: ${whyNone}`}\n`,
+		);
 	} else if (flags.has("--json")) {
 		printJson(artifacts.map(({ name, bytes, digest }) => ({ name, bytes, digest })));
 	} else process.stdout.write(`${shown(found)}\n`);

@@ -17,12 +17,13 @@ export async function describeDirective(client: Client, directive: Directive): P
 		client.account.whoami(),
 		predicateOf(client, directive),
 	]);
-	const { id, approval_reasons, created_at, started_at, finished_at } = directive;
+	const { id, artifacts, approval_reasons, created_at, started_at, finished_at } = directive;
 	const isOwn = asker.user.id === directive.requested_by_user_id;
 	const facts: (readonly [string, string])[] = [
 		["directive", id],
 		["command", printable(directive.command)],
 		["facility", named(facility?.name, directive.facility_id)],
+		...(artifacts.length === 0 ? [] : [["keeps", printable(artifacts.join(", "))] as const]),
 		["state", stateOf(directive, predicate)],
 		["asked", `${ago(created_at)}, by ${isOwn ? "you" : directive.requested_by_user_id}`],
 		...(approval_reasons.length === 0 ? [] : [["needs a yes", printable(approval_reasons.join("; "))] as const]),

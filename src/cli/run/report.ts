@@ -134,7 +134,8 @@ export function artifactsPart({ artifacts }: ReceiptPredicate, id: string): read
 	if (artifacts === undefined) return [];
 	const bytes = artifacts.reduce((sum, file) => sum + file.bytes, 0);
 	const hint = artifacts.length === 0 ? "" : `, ${formatBytes(bytes)}; get them: vouch artifacts ${id} --to DIR`;
-	return [`${paint("bold", "kept")}     ${artifacts.length} artifacts${hint}`];
+	const count = `${artifacts.length} ${artifacts.length === 1 ? "artifact" : "artifacts"}`;
+	return [`${paint("bold", "kept")}     ${count}${hint}`];
 }
 
 function flagsOf(change: TreeChange): string {
