@@ -153,6 +153,8 @@ export interface Supervised {
 	signal(name: NodeJS.Signals): void;
 	/** Of a run with a terminal: its size from now on. */
 	resize(size: WindowSize): void;
+	/** From now on it is killed once its processes have written so many bytes more to disks. */
+	watchDisk(bytes: number): void;
 	/** Kills everything at once. */
 	kill(): void;
 	/** What the supervisor reports while it runs: connections that ended, datagrams that were refused. */

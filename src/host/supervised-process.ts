@@ -223,6 +223,7 @@ class Conversation {
 			programPid,
 			signal: (name) => this.#say(`signal ${constants.signals[name]}`),
 			resize: ({ rows, columns }) => this.#say(`resize ${rows} ${columns}`),
+			watchDisk: (bytes) => this.#say(`watch-disk ${Math.floor(bytes)}`),
 			kill: () => this.#say("kill"),
 			onEvent: (listener) => this.#listen(listener),
 			ended: this.#ended.promise,

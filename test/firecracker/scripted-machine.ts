@@ -43,6 +43,7 @@ export class ScriptedMachine implements AsyncDisposable {
 			programPid: process.pid,
 			signal: () => {},
 			resize: () => {},
+			watchDisk: () => {},
 			kill: () => void this.end({ exitCode: null, signal: "SIGKILL", cause: "killed" }),
 			onEvent: () => {},
 			ended: this.#ended.promise,

@@ -101,7 +101,7 @@ describe("a pool of booted machines", { skip }, () => {
 			return { text: String(bytes), end: () => socket.destroy() };
 		};
 		for (const line of ["{}", "GET / HTTP/1.1", '{"ask":"take","more":1}']) assert.equal((await told(line)).text, "");
-		const { text, end } = await told('{"ask":"take"}');
+		const { text, end } = await told('{"ask":"take","diskWriteBytes":null}');
 		const { folder: taken }: { readonly folder: string } = JSON.parse(text);
 		assert.ok(existsSync(taken));
 		end();
@@ -133,9 +133,14 @@ describe("a pool of booted machines", { skip }, () => {
 		assert.ok(broken.memoryMiB > 0);
 	});
 
-	test("a run whose limit of written bytes must be watched from the start boots its own machine", async () => {
-		const { plan, stdout } = await shell("echo up", { limits: { diskWriteMiB: 64 } });
-		assert.deepEqual([(plan as QemuPlan).pool, stdout.toString()], [null, "up\n"]);
+	test("a run with a limit of written bytes takes one too, which is watched from then on", async () => {
+		const source = join(folder, "limited");
+		mkdirSync(source);
+		const script = "echo up; for i in $(seq 64); do head -c 1m /dev/zero > f$i; sync f$i; done; echo finished";
+		const workspace = { source, access: "read-write" } as const;
+		const { plan, stdout, ending } = await shell(script, { workspace, limits: { diskWriteMiB: 16 } });
+		assert.notEqual((plan as QemuPlan).pool, null);
+		assert.deepEqual([stdout.toString(), ending.cause], ["up\n", "disk-write-limit"]);
 	});
 
 	test("kill -9 of a pool: the run that has its machine ends and says why, nothing runs on, the next boots its own", async () => {

@@ -32,7 +32,7 @@ static void signals_ready(struct watch *watch, uint32_t events)
 	if (processes_reap()) end_because("program");
 }
 
-/* `go`, `signal N`, `resize ROWS COLUMNS` and `kill`, one to a line. Anything else means that this is not Vouch. */
+/* `go`, `signal N`, `resize ROWS COLUMNS`, `watch-disk BYTES` and `kill`, one to a line. Anything else means that this is not Vouch. */
 static void obey(const char *line)
 {
 	char *end;
@@ -52,6 +52,14 @@ static void obey(const char *line)
 	if (sscanf(line, "resize %hu %hu%n", &rows, &columns, &length) == 2 && line[length] == 0 && spec.terminal_fd > 0) {
 		terminal_resize(rows, columns);
 		return;
+	}
+	if (strncmp(line, "watch-disk ", 11) == 0) {
+		long long bytes = strtoll(line + 11, &end, 10);
+		if (*end == 0 && bytes > 0) {
+			spec.watches_disk = true;
+			spec.disk_write_bytes = processes_disk_writes() + (uint64_t)bytes;
+			return;
+		}
 	}
 	impatient = true;
 	end_because("killed");

@@ -45,6 +45,7 @@ function cat(): Supervised & { readonly asked: string[] } {
 		programPid: 1,
 		signal: (name) => void asked.push(name),
 		resize: ({ rows, columns }) => void asked.push(`${rows}x${columns}`),
+		watchDisk: () => {},
 		kill: () => {
 			asked.push("kill");
 			pipe.destroy();

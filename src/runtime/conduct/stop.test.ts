@@ -16,6 +16,7 @@ function recordedRun(): Supervised & { readonly asked: string[] } {
 		programPid: 1,
 		signal: (name) => void asked.push(name),
 		resize: ({ rows, columns }) => void asked.push(`${rows}x${columns}`),
+		watchDisk: () => {},
 		kill: () => void asked.push("kill"),
 		onEvent: () => {},
 		ended: new Promise(() => {}),

@@ -20,6 +20,7 @@ export async function startFake(script: FakeFacts): Promise<Run> {
 		programPid: FAKE_PID,
 		signal: (name) => stop(ended({ signal: name })),
 		resize: () => {},
+		watchDisk: () => {},
 		kill: () => stop(ended({ signal: "SIGKILL", cause: "killed" })),
 		onEvent: () => {},
 		ended: Promise.race([stopped, byItself(script)]),

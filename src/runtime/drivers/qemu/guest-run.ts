@@ -62,6 +62,7 @@ export class GuestRun {
 			programPid: supervised.programPid,
 			signal: (name) => session?.signal(constants.signals[name]),
 			resize: (size) => session?.resize(size),
+			watchDisk: (bytes) => supervised.watchDisk(bytes),
 			kill: () => this.#kill(),
 			onEvent: (listener) => {
 				this.#listeners.push(listener);

@@ -88,10 +88,7 @@ function planFor(request: PlanRequest, facts: QemuFacts, available: Available): 
 	const outer = planLimits({ ...NO_LIMITS, ...walls }, facts.limits, runId, MACHINE_OVERHEAD);
 	const ties = tiesOf(machine, root.digest, emulator, facts);
 	const key = templateKey(ties);
-	const diskWriteBytes = outerDiskBytes(workload.limits);
-	const pool = facts.pools.find((place) => place.key === poolKey(ties, walls));
-	// Bytes written are watched from a machine's start: a pool's has begun without.
-	const taken = pool !== undefined && diskWriteBytes === null ? pool : null;
+	const taken = facts.pools.find((place) => place.key === poolKey(ties, walls)) ?? null;
 	const found = taken === null ? facts.templates.find((template) => template.key === key) : undefined;
 	const start = found === undefined ? "cold" : "restored";
 	// One that boots for this run alone needs no empty disk in the place of another: each costs it time.
@@ -143,7 +140,7 @@ function planFor(request: PlanRequest, facts: QemuFacts, available: Available): 
 			}),
 			workingDirectory: "/",
 			signalTarget: "program",
-			diskWriteBytes,
+			diskWriteBytes: outerDiskBytes(workload.limits),
 			afterwards: [],
 		},
 	};

@@ -4,8 +4,8 @@ import { z } from "zod";
 
 /** What a run asks of a pool, one JSON document a line. When its connection closes, its machine ends. */
 export const poolRequestSchema = z.discriminatedUnion("ask", [
-	/** A machine that nobody had. */
-	z.strictObject({ ask: z.literal("take") }),
+	/** A machine that nobody had, which is ended once it has written so much more to disks; null for no limit. */
+	z.strictObject({ ask: z.literal("take"), diskWriteBytes: z.number().positive().nullable() }),
 	/** The run listens for the guest's channel now. */
 	z.strictObject({ ask: z.literal("connect") }),
 	z.strictObject({ ask: z.literal("kill") }),

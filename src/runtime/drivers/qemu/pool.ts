@@ -110,13 +110,13 @@ class Pool {
 	serve(socket: Socket): void {
 		let machine: Member["waiting"] | undefined;
 		socket.on("error", () => {}); // seen as its close
-		onLines(socket, poolRequestSchema, ({ ask }) => {
-			if (ask === "take") {
+		onLines(socket, poolRequestSchema, (request) => {
+			if (request.ask === "take") {
 				this.#take((member) => {
 					if (socket.destroyed) this.#offer(member);
-					else machine = handOver(member, socket);
+					else machine = handOver(member, socket, request.diskWriteBytes);
 				});
-			} else if (ask === "kill") machine?.booted.supervised.kill();
+			} else if (request.ask === "kill") machine?.booted.supervised.kill();
 			// What QEMU can't do the run sees: nobody comes to where it listens.
 			else machine?.control.connectChannel().catch(() => machine?.booted.supervised.kill());
 		});
@@ -181,8 +181,9 @@ class Pool {
 	}
 }
 
-function handOver({ waiting, folder, release }: Member, socket: Socket): WaitingMachine {
+function handOver({ waiting, folder, release }: Member, socket: Socket, diskWriteBytes: number | null): WaitingMachine {
 	const { supervised, console, said } = waiting.booted;
+	if (diskWriteBytes !== null) supervised.watchDisk(diskWriteBytes);
 	const { supervisorPid, programPid } = supervised;
 	socket.on("close", release);
 	void supervised.ended.then(({ exitCode, signal, cause, message }) => {

@@ -5,6 +5,7 @@ import type { Ending, Supervised } from "../../../host/index.ts";
 import { failures } from "../../failures.ts";
 import type { Booted } from "./boot.ts";
 import { OutputTail } from "./output-tail.ts";
+import type { QemuPlan } from "./plan.ts";
 import { onLines, type PoolAnswer, poolAnswerSchema, sendLine } from "./pool-lines.ts";
 import type { PoolPlace } from "./pools.ts";
 
@@ -18,8 +19,11 @@ export interface PooledMachine {
 
 type Machine = Extract<PoolAnswer, { readonly say: "machine" }>;
 
-/** Waits for one when all are taken, up to `bootMs`. Throws VouchError `pool-gone`. */
-export async function takeMachine({ socket: path }: PoolPlace, bootMs: number): Promise<PooledMachine> {
+type TakingPlan = Pick<QemuPlan, "times" | "supervision">;
+
+/** Waits for one when all are taken, as long as a boot may take. Throws VouchError `pool-gone`. */
+export async function takeMachine({ socket: path }: PoolPlace, plan: TakingPlan): Promise<PooledMachine> {
+	const { bootMs } = plan.times;
 	const socket = createConnection(path);
 	let reason = "it ended";
 	const given = Promise.withResolvers<Machine>();
@@ -49,7 +53,7 @@ export async function takeMachine({ socket: path }: PoolPlace, bootMs: number): 
 		reason = `none came up in ${bootMs} ms`;
 		socket.destroy();
 	}, bootMs);
-	sendLine(socket, { ask: "take" });
+	sendLine(socket, { ask: "take", diskWriteBytes: plan.supervision.diskWriteBytes });
 	const { folder, supervisorPid, programPid } = await given.promise.finally(() => clearTimeout(late));
 	const kill = (): void => sendLine(socket, { ask: "kill" });
 	const supervised: Supervised = {
@@ -60,6 +64,7 @@ export async function takeMachine({ socket: path }: PoolPlace, bootMs: number): 
 		programPid,
 		signal: kill,
 		resize: () => {},
+		watchDisk: () => {},
 		kill,
 		onEvent: () => {},
 		ended: ended.promise,

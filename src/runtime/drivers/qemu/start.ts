@@ -69,7 +69,7 @@ async function startOwn(plan: QemuPlan, host: Host): Promise<Met> {
 
 /** Its disks are there already, empty: they are filled where they are, since QEMU holds them. */
 async function takePooled(plan: QemuPlan, pool: PoolPlace, host: Host): Promise<Met> {
-	const { booted, folder, connect } = await takeMachine(pool, plan.times.bootMs);
+	const { booted, folder, connect } = await takeMachine(pool, plan);
 	try {
 		const [place, work] = await Promise.all([
 			openMeetingPlace(join(folder, "sockets", "channel")),
