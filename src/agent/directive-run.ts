@@ -3,6 +3,7 @@ import type { Lease } from "../api/conduits/schema.ts";
 import { sendArtifacts } from "./artifact-upload.ts";
 import { delivered, type Waiting } from "./back-off.ts";
 import type { ConduitsClient } from "./conduits-client.ts";
+import type { DebugTape, TapeEvent, TapeMore } from "./debug-tape.ts";
 import { deliverEnd } from "./end-report.ts";
 import type { Engine, Execution } from "./engine.ts";
 import type { FinishedLog, UndeliveredReport } from "./finished-log.ts";
@@ -15,6 +16,8 @@ export interface DirectiveRunParts {
 	readonly finishedLog: FinishedLog;
 	readonly waiting: Waiting;
 	readonly log: Logger;
+	/** None unless the settings ask for one. */
+	readonly tape?: DebugTape | undefined;
 	readonly version: string;
 	readonly heartbeatMs: number;
 	readonly maxOutputBytes: number;
@@ -75,7 +78,8 @@ export class DirectiveRun {
 
 	/** Asked for by a person, or because the node goes. */
 	cancel(): void {
-		this.#why ??= "canceled";
+		if (this.#why === null) this.#tape("cancel_requested");
+		this.#why = "canceled";
 		this.#stop.abort();
 	}
 
@@ -91,8 +95,12 @@ export class DirectiveRun {
 
 	async run(): Promise<Outcome> {
 		const { engine, finishedLog, log } = this.#parts;
+		this.#tape("directive_claimed");
 		const refused = await engine.refuse(this.lease);
-		if (refused !== undefined) log.warn({ directive: this.lease.directive_id, reason: refused }, "directive refused");
+		if (refused !== undefined) {
+			log.warn({ directive: this.lease.directive_id, reason: refused }, "directive refused");
+			this.#tape("driver_select_failed", { detail: refused });
+		}
 		if (!(await this.#begin(refused === undefined ? engine.version : "nexusd"))) return "lost";
 		if (refused !== undefined) return this.#refuse(refused);
 		const beating = this.#beat();
@@ -100,6 +108,7 @@ export class DirectiveRun {
 		const ties = {
 			write: (stream: "stdout" | "stderr", bytes: Uint8Array) => uploader.write(stream, bytes),
 			keepArtifacts: (folder: string) => finishedLog.keepArtifacts(this.lease.directive_id, folder),
+			tape: (event: TapeEvent, more?: TapeMore) => this.#tape(event, more),
 			stop: this.#stop.signal,
 		};
 		const execution = await engine.execute(this.lease, ties).catch((error: unknown) => this.#broken(error, uploader));
@@ -113,6 +122,10 @@ export class DirectiveRun {
 		const sent = await this.#sendArtifacts(report);
 		beating.abort();
 		return sent === "kept" ? "kept" : this.#deliver(report);
+	}
+
+	#tape(event: TapeEvent, more?: TapeMore): void {
+		this.#parts.tape?.note(event, this.lease, more);
 	}
 
 	#endOf(execution: Execution, cut: LogUploader["cut"]): Readonly<Record<string, unknown>> {
@@ -143,7 +156,9 @@ export class DirectiveRun {
 			effective_capabilities_summary: { profile: this.lease.spec.sandbox_profile, net: net ?? null, fs: fs ?? null },
 		};
 		const reply = await delivered(() => client.report(directive_id, "started", body, this.#token), waiting, shutdown);
-		if (reply !== undefined && reply.status < 300) return true;
+		const isTaken = reply !== undefined && reply.status < 300;
+		this.#tape(isTaken ? "started_posted" : "started_post_failed", { detail: `status ${reply?.status ?? 0}` });
+		if (isTaken) return true;
 		log.warn({ directive: directive_id, status: reply?.status ?? 0 }, "the lease was lost before the start");
 		return false;
 	}
@@ -189,6 +204,7 @@ export class DirectiveRun {
 		const now = new Date(askedMs).toISOString();
 		const beat = await client.renew(directive, this.#token, now).catch((error: Error) => {
 			noted({ kind: "heartbeat-error" });
+			this.#tape("heartbeat_error", { detail: error.message });
 			log.warn({ directive, problem: error.message }, "a heartbeat failed");
 		});
 		if (beat === undefined) return true;
@@ -217,6 +233,7 @@ export class DirectiveRun {
 	async #broken(error: unknown, uploader: LogUploader): Promise<Execution> {
 		this.#parts.log.error({ err: error, directive: this.lease.directive_id }, "the directive could not be run");
 		const sentence = error instanceof Error ? error.message : String(error);
+		this.#tape("driver_error", { detail: sentence });
 		await uploader.write("stderr", Buffer.from(`[vouch] ${sentence}\n`));
 		return NOTHING_RAN;
 	}
@@ -266,6 +283,7 @@ export class DirectiveRun {
 		const { directive_id: directive } = report;
 		// The newest token: the kept one may have run out while output was sent.
 		const delivery = await deliverEnd(client, { ...report, token: this.#token }, waiting, shutdown);
+		this.#tape(delivery.kind === "delivered" ? "finished_posted" : "finished_post_failed", { detail: delivery.kind });
 		if (delivery.kind === "kept") return "kept";
 		await finishedLog.remove(report);
 		if (delivery.kind === "refused") {

@@ -1,6 +1,7 @@
 import type { Lease } from "../api/conduits/schema.ts";
 import type { Json } from "../core/index.ts";
 import type { Artifact } from "../runtime/schema.ts";
+import type { TapeEvent, TapeMore } from "./debug-tape.ts";
 
 /** How a directive ended on this machine. */
 export interface Execution {
@@ -30,6 +31,8 @@ export interface ExecutionTies {
 	write(stream: "stdout" | "stderr", bytes: Uint8Array): Promise<void>;
 	/** Takes a folder of artifacts, each by its digest in hexadecimal, to where it outlives the run. */
 	keepArtifacts(folder: string): Promise<void>;
+	/** Tells whoever looks for what went wrong how far it is. */
+	tape(event: TapeEvent, more?: TapeMore): void;
 	/** Aborted when it shall stop: asked for, or the lease is lost. */
 	readonly stop: AbortSignal;
 }

@@ -12,6 +12,7 @@ export { Channel } from "./channel.ts";
 export type { Command } from "./commands.ts";
 export { ConduitsClient } from "./conduits-client.ts";
 export { type CredentialFiles, Credentials } from "./credentials.ts";
+export { DebugTape } from "./debug-tape.ts";
 export type { Engine, Execution, ExecutionTies } from "./engine.ts";
 export { type Enrolled, type Enrolling, enroll } from "./enrollment.ts";
 export { driverStates, FreshMeasurements, profilesOf, strongestHere } from "./execution/driver-health.ts";

@@ -24,7 +24,7 @@ describe("a control plane and a node, each a process, with client certificates",
 
 	const startNode = async (environment: Readonly<Record<string, string>> = {}): Promise<void> => {
 		const args = ["agent", "--data", folder, "--health", `127.0.0.1:${healthPort}`, "--log-level", "trace"];
-		node = door.start(args, { environment });
+		node = door.start(args, { environment: { VOUCH_AGENT_DEBUG_TAPE: "true", ...environment } });
 		node.process.stderr.on("data", (chunk: Buffer) => {
 			log += chunk.toString();
 		});
@@ -260,6 +260,23 @@ describe("a control plane and a node, each a process, with client certificates",
 		assert.equal(directive.has_diff, true);
 		const diff = Buffer.from(await fleet.directives.diff({ directive_id: id })).toString();
 		assert.match(diff, /^\+more$/m);
+		const taped = (): readonly string[] =>
+			readFileSync(join(folder, "debug-tape.jsonl"), "utf8")
+				.trimEnd()
+				.split("\n")
+				.map((line) => JSON.parse(line))
+				.flatMap(({ directive_id, event }) => (directive_id === id ? [event] : []));
+		await until("its end is on the tape", () => taped().includes("finished_posted"), 20_000);
+		assert.deepEqual(taped(), [
+			"directive_claimed",
+			"started_posted",
+			"prepare_clone_started",
+			"prepare_clone_succeeded",
+			"driver_selected",
+			"run_started",
+			"run_finished",
+			"finished_posted",
+		]);
 		const init = { repo_url: `git://127.0.0.1:${daemon.port}/one.git`, ref: "release/1" };
 		const released = await fleet.facilities.create({ body: { kind: "repo", init } });
 		const command = "cat README; git branch --show-current; git rev-list --count HEAD";

@@ -98,10 +98,13 @@ export class SandboxEngine implements Engine {
 		const cancels = cancelsBy(ties.stop);
 		const prepare = async (folder: string): Promise<void> => {
 			const origin = { url: repo_url ?? "", ref: repo_ref ?? null };
-			if (repo_url) await cloneInto(folder, origin, screens, cancels, this.#parts);
+			if (repo_url) await cloned(ties, () => cloneInto(folder, origin, screens, cancels, this.#parts));
 			else if (import_path) await importInto(folder, import_path, this.#parts.importable);
+			isNew = true;
 		};
+		let isNew = false;
 		return facilities.use(id, clock.nowMs(), prepare, async (folder) => {
+			if (repo_url && !isNew) ties.tape("prepare_clone_skipped");
 			const { root } = decided.workload;
 			const image = root.kind === "image" ? await imageOf(root, screens, ties.stop, this.#parts) : null;
 			return this.#run(lease, decided, { folder, root: image }, screens, cancels, ties);
@@ -114,13 +117,18 @@ export class SandboxEngine implements Engine {
 		where: Pick<Place, "folder" | "root">,
 		screens: LogScreens,
 		cancels: Cancels,
-		{ keepArtifacts }: Pick<ExecutionTies, "keepArtifacts">,
+		{ keepArtifacts, tape }: Pick<ExecutionTies, "keepArtifacts" | "tape">,
 	): Promise<Execution> {
 		const { records, clock, territoryId, hostProfile, upstreamProxy, logOverflow } = this.#parts;
 		return withRunDirectory(this.#parts, async (runId, runDirectory) => {
 			const secrets = await giveSecrets(allowed.workload, runDirectory, this.#parts);
 			const place = { ...where, runId, runDirectory, hostProfile, secretsFolder: secrets.folder };
-			const planned = await plannedHere(allowed.workload, place, this.#parts);
+			const planned = await plannedHere(allowed.workload, place, this.#parts).catch((error: Error) => {
+				tape("driver_select_failed", { detail: error.message });
+				throw error;
+			});
+			const driver = planned.driver.name;
+			tape("driver_selected", { driver });
 			const files = records.create(recordOf(planned, clock));
 			const ties = {
 				environment: variablesOf(allowed.workload, lease, territoryId),
@@ -130,10 +138,11 @@ export class SandboxEngine implements Engine {
 				beyondOutputLimit: { overflowBytes: logOverflow?.bytes ?? 0 },
 				upstreamProxy,
 				merkleRoot,
-				started: () => {},
+				started: () => tape("run_started", { driver }),
 			} as const;
 			try {
 				const finished = await conduct(planned, files, ties, this.#parts);
+				tape("run_finished", { driver });
 				await screens.end();
 				if (finished.artifacts !== null) await keepArtifacts(files.artifacts);
 				const overflow = logOverflow && (await keepOverflow(files, where.folder, lease, logOverflow));
@@ -184,6 +193,15 @@ export class SandboxEngine implements Engine {
 		this.#wasFull = isFull;
 		return isFull;
 	}
+}
+
+async function cloned({ tape }: Pick<ExecutionTies, "tape">, clone: () => Promise<void>): Promise<void> {
+	tape("prepare_clone_started");
+	await clone().catch((error: Error) => {
+		tape("prepare_clone_failed", { detail: error.message });
+		throw error;
+	});
+	tape("prepare_clone_succeeded");
 }
 
 /** A first request to stop asks the command to end; a run that does not gets its grace and is killed. */

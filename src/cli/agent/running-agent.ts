@@ -5,6 +5,7 @@ import {
 	type Command,
 	ConduitsClient,
 	Credentials,
+	DebugTape,
 	Facilities,
 	FinishedLog,
 	FreshMeasurements,
@@ -68,6 +69,7 @@ export async function startAgent(
 		engine,
 		finishedLog: new FinishedLog(join(directory, "state")),
 		waiting: realWaiting,
+		tape: tapeOf(settings, directory),
 		log,
 		version: programVersion(),
 		heartbeatMs: settings.heartbeatMs,
@@ -109,6 +111,12 @@ export async function startAgent(
 			await ended;
 		},
 	};
+}
+
+function tapeOf({ debugTape, debugTapePath, debugTapeBytes }: AgentSettings, directory: string): DebugTape | undefined {
+	return debugTape
+		? new DebugTape(debugTapePath || join(directory, "debug-tape.jsonl"), debugTapeBytes, Date.now)
+		: undefined;
 }
 
 /** Limits need a control group of this node's own. Without one they are refused, directive by directive. */
