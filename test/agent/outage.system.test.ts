@@ -6,15 +6,18 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { connect } from "../../src/api/index.ts";
 import { digestOf } from "../../src/core/index.ts";
+import { BUCKET_KEYS, openBucket } from "../fixtures/bucket.ts";
 import { FrontDoor, type Going, processesWith, until } from "../system/front-door.ts";
 import { type Fleet, newFacility, ownerOf, seen, submitted } from "./people.ts";
 
 const PATIENT_MS = 60_000;
 
-describe("a control plane that is killed while its node works", () => {
+describe("a control plane on S3 that is killed while its node works", () => {
 	const door = new FrontDoor();
 	const folder = join(door.directory, "node");
 	const facilities = join(folder, "facilities");
+	const objects = join(door.directory, "objects");
+	let bucket: Awaited<ReturnType<typeof openBucket>> | undefined;
 	let fleet: Fleet;
 	let server: Going;
 	let node: Going;
@@ -22,7 +25,13 @@ describe("a control plane that is killed while its node works", () => {
 
 	/** Header authentication: TLS is another test's. */
 	const startServer = async (): Promise<Going> => {
-		server = door.start(["server", "--port", String(port), "--territory-auth", "either"]);
+		const args = ["--port", String(port), "--territory-auth", "either", "--blobs", "s3://vouch/fleet"];
+		const environment = {
+			AWS_ENDPOINT_URL_S3: bucket?.endpoint ?? "",
+			AWS_ACCESS_KEY_ID: BUCKET_KEYS.accessKeyId,
+			AWS_SECRET_ACCESS_KEY: BUCKET_KEYS.secretAccessKey,
+		};
+		server = door.start(["server", ...args], { environment });
 		return server;
 	};
 	const startNode = async (): Promise<void> => {
@@ -42,6 +51,7 @@ describe("a control plane that is killed while its node works", () => {
 	};
 
 	before(async () => {
+		bucket = await openBucket(objects);
 		port = await freePort();
 		const owner = await ownerOf(await startServer());
 		fleet = connect(owner);
@@ -51,7 +61,10 @@ describe("a control plane that is killed while its node works", () => {
 		assert.equal(enrolled.code, 0, enrolled.stderr);
 		await startNode();
 	});
-	after(() => door.close());
+	after(async () => {
+		await door.close();
+		await bucket?.close();
+	});
 
 	test("the command goes on; all it prints meanwhile comes later, in order and once", async () => {
 		const facility = await newFacility(fleet);
@@ -107,6 +120,13 @@ describe("a control plane that is killed while its node works", () => {
 			PATIENT_MS,
 		);
 		assert.equal(ends().trim(), "");
+		const kept = readdirSync(objects, { recursive: true, encoding: "utf8" });
+		const [x] = artifacts;
+		assert.ok(
+			kept.some((path) => path.includes(`fleet/artifacts/`) && path.includes(x?.digest.slice("sha256:".length) ?? "?")),
+			kept.join("\n"),
+		);
+		assert.equal(existsSync(join(door.data, "server/blobs")), false, "nothing is beside the bucket");
 	});
 });
 

@@ -2,23 +2,14 @@ import assert from "node:assert/strict";
 import { createHash, createHmac } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage } from "node:http";
-import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
+import { BUCKET_KEYS, openBucket } from "../../../test/fixtures/bucket.ts";
 import { type BlobStore, DirectoryBlobs } from "./blob-store.ts";
 import { S3Blobs } from "./s3-blobs.ts";
-
-/** The part of s3rver that is used; the package has no types. */
-interface S3rver {
-	run(): Promise<AddressInfo>;
-	close(): Promise<void>;
-}
-const Server: new (options: object) => S3rver = createRequire(import.meta.url)("s3rver");
-/** What s3rver lets in. */
-const KEYS = { accessKeyId: "S3RVER", secretAccessKey: "S3RVER" };
 
 const home = mkdtempSync(join(tmpdir(), "vouch-test-blobs-"));
 after(() => rmSync(home, { recursive: true, force: true }));
@@ -86,17 +77,21 @@ suite("blobs in a folder", () => {
 });
 
 describe("on a real S3 server", () => {
-	let server: S3rver;
-	let endpoint = "";
+	let bucket: Awaited<ReturnType<typeof openBucket>> | undefined;
 	const directory = join(home, "s3");
 	before(async () => {
-		const buckets = [{ name: "vouch" }];
-		server = new Server({ address: "127.0.0.1", port: 0, silent: true, directory, configureBuckets: buckets });
-		endpoint = `http://127.0.0.1:${(await server.run()).port}`;
+		bucket = await openBucket(directory);
 	});
-	after(() => server?.close());
+	after(() => bucket?.close());
 	const at = (more: object = {}) =>
-		new S3Blobs({ endpoint, region: "us-east-1", bucket: "vouch", prefix: "fleet/", ...KEYS, ...more });
+		new S3Blobs({
+			endpoint: bucket?.endpoint ?? "",
+			region: "us-east-1",
+			bucket: "vouch",
+			prefix: "fleet/",
+			...BUCKET_KEYS,
+			...more,
+		});
 
 	suite("blobs in a bucket", () => ({ blobs: at(), directory }));
 
@@ -157,7 +152,7 @@ function signatureOf(request: IncomingMessage, body: Buffer): "good" | "wrong" |
 	const canonical = [method, new URL(url, "http://x").pathname, "", lines, signed, payload].join("\n");
 	const text = ["AWS4-HMAC-SHA256", headers["x-amz-date"], scope, sha256(canonical)].join("\n");
 	const hmac = (key: string | Buffer, data: string) => createHmac("sha256", key).update(data).digest();
-	const key = scope.split("/").reduce<string | Buffer>(hmac, `AWS4${KEYS.secretAccessKey}`);
+	const key = scope.split("/").reduce<string | Buffer>(hmac, `AWS4${BUCKET_KEYS.secretAccessKey}`);
 	if (hmac(key, text).toString("hex") !== given) return "wrong";
 	return method === "PUT" && payload !== sha256(body) ? "other body" : "good";
 }
