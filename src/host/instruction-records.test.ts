@@ -64,6 +64,8 @@ const keys = [
 	"limit",
 	"descriptor",
 	"signal-target",
+	"terminal-descriptor",
+	"terminal-rows",
 	"disk-write-bytes",
 	"afterwards",
 	"ip",
@@ -163,6 +165,7 @@ describe("the supervisor's instructions", () => {
 			network: networkOf("/run/gate", { loopbackListeners: [{ address: "::1", port: 9 }] }),
 			controlGroups: [{ path: "/sys/fs/cgroup/x", files: [{ name: "pids.max", value: "5" }] }],
 			privateMounts: { unmount: ["/mnt/x"] },
+			terminal: { descriptor: 7, size: { rows: 31, columns: 97 } },
 			afterwards: [["/bin/rm", "x"]],
 		});
 		const text = Buffer.from(instructionBytes(spec, { ip: "/sbin/ip", nft: "/sbin/nft" })).toString("latin1");
@@ -172,6 +175,9 @@ describe("the supervisor's instructions", () => {
 			"group\x0016\0/sys/fs/cgroup/x",
 			"group-file\x0010\0pids.max\x005",
 			"unmount\x006\0/mnt/x",
+			"terminal-descriptor\x001\x007",
+			"terminal-rows\x002\x0031",
+			"terminal-columns\x002\x0097",
 			"afterwards\x0010\0/bin/rm\0x\0",
 			"listener\x005\0::1\x009",
 			"gate-socket\x009\0/run/gate",

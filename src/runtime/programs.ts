@@ -10,7 +10,17 @@ export async function findPrograms<Name extends string>(host: Host, names: reado
 }
 
 /** Debian's package for each program that has another name. */
-const PACKAGES: Readonly<Record<string, string>> = { bwrap: "bubblewrap", ip: "iproute2", nft: "nftables" };
+const PACKAGES: Readonly<Record<string, string>> = {
+	bwrap: "bubblewrap",
+	ip: "iproute2",
+	nft: "nftables",
+	"mkfs.ext4": "e2fsprogs",
+	setpriv: "util-linux",
+	unshare: "util-linux",
+	"qemu-system-aarch64": "qemu-system-arm",
+	"qemu-system-riscv64": "qemu-system-misc",
+	"qemu-system-x86_64": "qemu-system-x86",
+};
 
 export function installCommand(program: string): string {
 	return `apt-get install -y ${PACKAGES[program] ?? program}`;

@@ -63,6 +63,13 @@ function attacksUnder(driver: Driver): void {
 			...rest,
 		});
 
+	test("at a terminal: nothing can be typed into it from inside, and nothing of what made it is left open", async () => {
+		const calls = ["terminal_input", "terminal_input_wide", "terminal_paste", "extra_descriptors", "steal_descriptor"];
+		const script = `for call in ${calls.join(" ")}; do ./attack $call; done; ls -l /proc/1/fd 2>&1 | grep -c memfd; exit 0`;
+		const { stdout } = await alone(script, { windowSize: { rows: 24, columns: 80 } });
+		assert.match(stdout.toString(), /^(refused \d+\r\n){5}0\r\n$/);
+	});
+
 	test("a fork bomb stays within its limit and ends with the run", async () => {
 		const { plan } = await alone("b() { b | b & }; b; sleep 1", {
 			during: async (run) => {

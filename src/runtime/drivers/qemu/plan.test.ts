@@ -241,6 +241,11 @@ test("a pool's machine is taken when it and the walls around it are what the run
 	const pools = [{ key, socket: `/home/user/.cache/vouch/pools/${key}` }];
 	const plan = planned(request, { ...FACTS, pools });
 	assert.deepEqual(plan.pool, pools[0]);
+	// Bytes written are watched from the moment that it is taken.
+	assert.deepEqual(
+		planned(requestFor({}, { limits: { ...limits, diskWriteMiB: 64 } }), { ...FACTS, pools }).pool,
+		pools[0],
+	);
 	assert.deepEqual(
 		plan.disks.map(({ role }) => role),
 		["root", "files", "work", "scratch"],
@@ -249,8 +254,6 @@ test("a pool's machine is taken when it and the walls around it are what the run
 		requestFor({}, { limits: NO_LIMITS }),
 		requestFor({ machine: "q35" }, { limits }),
 		requestFor({ root: { ...image(), digest: digestOf("another") } }, { limits }),
-		// Bytes written would have to be watched from the machine's start.
-		requestFor({}, { limits: { ...limits, diskWriteMiB: 64 } }),
 	];
 	for (const other of others) assert.equal(planned(other, { ...FACTS, pools }).pool, null);
 });
