@@ -123,7 +123,7 @@ describe("a control plane on S3 that is killed while its node works", () => {
 		const kept = readdirSync(objects, { recursive: true, encoding: "utf8" });
 		const [x] = artifacts;
 		assert.ok(
-			kept.some((path) => path.includes(`fleet/artifacts/`) && path.includes(x?.digest.slice("sha256:".length) ?? "?")),
+			kept.some((path) => path.includes(`fleet/aging/`) && path.includes(x?.digest.slice("sha256:".length) ?? "?")),
 			kept.join("\n"),
 		);
 		assert.equal(existsSync(join(door.data, "server/blobs")), false, "nothing is beside the bucket");

@@ -45,7 +45,7 @@ function got(world: World, id: string, artifactId: string, account = world.accou
 }
 
 const blobsIn = (world: World): readonly string[] =>
-	readdirSync(join(world.home, "blobs/artifacts"), { recursive: true, encoding: "utf8" }).filter(
+	readdirSync(join(world.home, "blobs/aging"), { recursive: true, encoding: "utf8" }).filter(
 		(name) => name.length > 10,
 	);
 
@@ -228,17 +228,46 @@ inWorlds("files that directives hand over", (world) => {
 			(await listed(world(), work.id)).map(({ name }) => name),
 			["dist/second"],
 		);
-		const digestNames = () => blobsIn(world()).map((name) => name.slice(-64));
-		assert.ok(!digestNames().includes(createHash("sha256").update(own).digest("hex")), "nobody has it any more");
+		const isKept = (file: Uint8Array) =>
+			blobsIn(world()).some((name) => name.endsWith(createHash("sha256").update(file).digest("hex")));
 		world().pass(15 * 86_400_000);
 		await world().runJobs();
 		assert.deepEqual(await listed(world(), kept.id), [], "older than thirty days");
 		const [second] = await listed(world(), work.id);
 		const answer = await got(world(), work.id, second?.id ?? "");
 		assert.deepEqual(Buffer.from(await answer.arrayBuffer()), shared, "still another's");
+		assert.equal(isKept(own), true, "nobody has it any more, but it is young");
 		world().pass(20 * 86_400_000);
 		await world().runJobs();
-		assert.ok(!digestNames().includes(createHash("sha256").update(shared).digest("hex")));
+		assert.deepEqual([isKept(own), isKept(shared)], [false, false]);
+	});
+
+	test("a diff is kept as long as artifacts are; one that came again stays, and its receipt goes on naming it", async () => {
+		const diff = Buffer.from(`--- a\n+++ ${randomBytes(8).toString("hex")}\n`);
+		const changed = async () => {
+			const work = await atWork(world());
+			await work.node.finished(work.id, { diff_base64: toBase64(diff) });
+			await world().runJobs();
+			return work.id;
+		};
+		const diffOf = (id: string) => world().as("member", "GET", `${API}/directives/${id}/diff`);
+		const old = await changed();
+		world().pass(20 * 86_400_000);
+		const young = await changed();
+		assert.equal((await diffOf(old)).status, 200);
+		world().pass(15 * 86_400_000);
+		await world().runJobs();
+		assert.equal((await diffOf(old)).status, 404);
+		assert.equal((await world().as("member", "GET", `${API}/directives/${old}`)).body.has_diff, false);
+		assert.equal((await diffOf(young)).body, diff.toString());
+		const { body } = await world().as("member", "GET", `${API}/directives/${old}/receipt`);
+		const { subject } = JSON.parse(Buffer.from(JSON.parse(body).envelope.payload, "base64").toString());
+		assert.ok(subject.some(({ name }: { name: string }) => name === "diff"));
+		world().pass(20 * 86_400_000);
+		await world().runJobs();
+		assert.equal((await diffOf(young)).status, 404);
+		const hex = createHash("sha256").update(diff).digest("hex");
+		assert.ok(!blobsIn(world()).some((name) => name.endsWith(hex)));
 	});
 
 	test("bytes that were changed behind its back are never given out", async () => {
@@ -246,7 +275,7 @@ inWorlds("files that directives hand over", (world) => {
 		const file = randomBytes(500);
 		await send(work, pieceOf("dist/a", file));
 		const hex = createHash("sha256").update(file).digest("hex");
-		const path = join(world().home, "blobs/artifacts", hex.slice(0, 2), hex);
+		const path = join(world().home, "blobs/aging", hex.slice(0, 2), hex);
 		assert.deepEqual(readFileSync(path), file);
 		writeFileSync(path, randomBytes(500));
 		const [artifact] = await listed(world(), work.id);

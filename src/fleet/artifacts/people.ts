@@ -1,6 +1,7 @@
 import { Readable } from "node:stream";
 import type { Digest } from "../../core/index.ts";
 import { hexOfDigest } from "../../core/index.ts";
+import { agingBlobs } from "../blobs/aging.ts";
 import { type BlobStore, checked } from "../blobs/blob-store.ts";
 import { blobFailures } from "../blobs/failures.ts";
 import { findDirective } from "../directives/people.ts";
@@ -9,11 +10,11 @@ import { refusal } from "../http/refusal.ts";
 import { afterId, pageOfRows } from "../paging.ts";
 import { timeOf } from "../rows.ts";
 import type { Services } from "../services.ts";
-import { piecesBelow, piecesOf } from "./stored.ts";
+import { piecesOf } from "./stored.ts";
 
 /** What people ask of the files that directives handed over. */
 export function artifactHandlers({ blobs }: Services) {
-	const pieces = piecesBelow(blobs);
+	const pieces = agingBlobs(blobs);
 	return {
 		"directives.artifacts": (context, { path, query }) =>
 			context.store.read(async (session) => {

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import type { z } from "zod";
 import { ARTIFACT_PIECE_BYTES, type artifactPieceResponseSchema } from "../../api/conduits/schema.ts";
-import { artifactMatcher, bytesFromBase64, digestOf, hexOfDigest, newId } from "../../core/index.ts";
+import { artifactMatcher, bytesFromBase64, hexOfDigest, newId } from "../../core/index.ts";
 import { ARTIFACT_LIMITS } from "../../runtime/schema.ts";
+import { agingBlobs, putAging } from "../blobs/aging.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { heldDirective, holderOf } from "../directives/held.ts";
 import { artifactPatternsOf } from "../directives/workload.ts";
@@ -13,7 +14,7 @@ import type { Services } from "../services.ts";
 import type { Directive } from "../store/queue.ts";
 import type { Session, Store } from "../store/store.ts";
 import type { ArtifactRow } from "../store/tables.ts";
-import { artifactsOf, dropArtifacts, holdPiece, isWhole, piecesBelow, piecesOf } from "./stored.ts";
+import { artifactsOf, dropArtifacts, isWhole, namePiece, piecesOf } from "./stored.ts";
 
 type Piece = Parameters<Handlers["nodes.artifact"]>[1]["body"];
 type Body = z.input<typeof artifactPieceResponseSchema>;
@@ -23,15 +24,16 @@ type Body = z.input<typeof artifactPieceResponseSchema>;
  * hand over. A file is there when its last piece has come and all of them are what its digest names.
  */
 export function receiveArtifact({ blobs }: Services): Handlers["nodes.artifact"] {
-	const pieces = piecesBelow(blobs);
 	return async ({ identity, store }, { body: piece }) => {
 		const bytes = bytesOf(piece);
+		await store.transaction(async (session) => mustBeWanted(await heldDirective(session, identity), piece));
 		if (piece.offset + bytes.length === piece.size_bytes)
-			await mustBeWhole(store, holderOf(identity).directiveId, piece, bytes, pieces);
+			await mustBeWhole(store, holderOf(identity).directiveId, piece, bytes, agingBlobs(blobs));
+		const stored = { digest: await putAging(store, blobs, bytes), bytes: bytes.length };
 		const body = await store.transaction(async (session) => {
 			const directive = await heldDirective(session, identity);
 			mustBeWanted(directive, piece);
-			return keep(session, directive, piece, bytes, pieces);
+			return keep(session, directive, piece, stored);
 		});
 		return { status: 200, body };
 	};
@@ -67,7 +69,7 @@ async function mustBeWhole(
 	const hash = createHash("sha256");
 	for (const digest of earlier) hash.update((await pieces.read(digest)) ?? "");
 	if (hash.update(last).digest("hex") === hexOfDigest(piece.digest)) return;
-	await store.transaction((session) => forget(session, directiveId, piece, pieces));
+	await store.transaction((session) => forget(session, directiveId, piece));
 	throw problem(`the bytes of ${piece.name} are not what its digest names`);
 }
 
@@ -83,15 +85,10 @@ async function earlierPieces(
 	return before.length * ARTIFACT_PIECE_BYTES === offset ? before : undefined;
 }
 
-async function forget(
-	session: Session,
-	directiveId: string,
-	{ name, digest }: Piece,
-	pieces: BlobStore,
-): Promise<void> {
+async function forget(session: Session, directiveId: string, { name, digest }: Piece): Promise<void> {
 	const found = await artifactsOf(session, directiveId, name);
 	const begun = found.filter((row) => row.digest === digest && !isWhole(row));
-	await dropArtifacts(session, begun, pieces);
+	await dropArtifacts(session, begun);
 }
 
 function mustBeWanted(directive: Directive, { name }: Piece): void {
@@ -103,21 +100,19 @@ async function keep(
 	session: Session,
 	directive: Directive,
 	piece: Piece,
-	bytes: Uint8Array,
-	pieces: BlobStore,
+	stored: { readonly digest: string; readonly bytes: number },
 ): Promise<Body> {
-	const artifact = await begunArtifact(session, directive, piece, pieces);
+	const artifact = await begunArtifact(session, directive, piece);
 	const answer = { ok: true, directive_id: directive.id, artifact_id: artifact.id } as const;
 	const { received_bytes, size_bytes } = artifact;
 	const known = (await piecesOf(session, artifact.id))[piece.offset / ARTIFACT_PIECE_BYTES];
 	if (known !== undefined || (size_bytes === 0 && artifact.begun === "before")) {
-		if (known !== undefined && known !== hexOfDigest(digestOf(bytes)))
-			throw problem(`the piece at ${piece.offset} was another`);
+		if (known !== undefined && known !== stored.digest) throw problem(`the piece at ${piece.offset} was another`);
 		return { ...answer, received_bytes, complete: received_bytes === size_bytes, duplicate: true };
 	}
 	if (piece.offset !== received_bytes) throw conflict(directive, `the next piece begins at ${received_bytes}`);
-	if (bytes.length > 0) await holdPiece(session, artifact, piece.offset / ARTIFACT_PIECE_BYTES, bytes, pieces);
-	const received = received_bytes + bytes.length;
+	if (stored.bytes > 0) await namePiece(session, artifact, piece.offset / ARTIFACT_PIECE_BYTES, stored);
+	const received = received_bytes + stored.bytes;
 	if (received === size_bytes) await noteWhole(session, directive, piece);
 	return { ...answer, received_bytes: received, complete: received === size_bytes, duplicate: false };
 }
@@ -127,14 +122,12 @@ async function begunArtifact(
 	session: Session,
 	directive: Directive,
 	{ name, digest, size_bytes, offset }: Piece,
-	pieces: BlobStore,
 ): Promise<ArtifactRow & { readonly begun: "before" | "now" }> {
 	const all = await artifactsOf(session, directive.id);
 	const current = all.filter(({ lease_id }) => lease_id === directive.lease_id);
 	await dropArtifacts(
 		session,
 		all.filter((row) => !current.includes(row)),
-		pieces,
 	);
 	const known = current.find((row) => row.name === name);
 	if (known !== undefined) {

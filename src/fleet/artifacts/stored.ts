@@ -1,13 +1,5 @@
-import type { BlobStore } from "../blobs/blob-store.ts";
 import type { Session } from "../store/store.ts";
 import type { ArtifactRow } from "../store/tables.ts";
-
-const MEDIA_TYPE = "application/vnd.vouch.artifact-piece";
-
-/** Pieces of artifacts are apart from other blobs: they are removed when they are old. */
-export function piecesBelow(blobs: BlobStore): BlobStore {
-	return blobs.below("artifacts");
-}
 
 /** In the order in which they were begun; also what is not whole yet. */
 export function artifactsOf({ db }: Session, directiveId: string, name?: string): Promise<ArtifactRow[]> {
@@ -36,50 +28,25 @@ export async function piecesOf({ db }: Session, artifactId: string): Promise<rea
 	return rows.map(({ digest }) => digest);
 }
 
-/** Its next piece: the blob is durable before the row that names it. */
-export async function holdPiece(
-	session: Session,
+/** Its next piece, whose bytes are there already. */
+export async function namePiece(
+	{ db }: Session,
 	{ id, received_bytes }: ArtifactRow,
 	position: number,
-	bytes: Uint8Array,
-	pieces: BlobStore,
+	piece: { readonly digest: string; readonly bytes: number },
 ): Promise<void> {
-	const { db, nowMs } = session;
-	const digest = await pieces.put(bytes);
-	// Whoever removes that blob holds the row. When they have it, it is put again.
-	await db
-		.insertInto("blobs")
-		.values({ digest, size_bytes: bytes.length, media_type: MEDIA_TYPE, created_at: nowMs })
-		.onConflict((known) => known.column("digest").doUpdateSet({ created_at: nowMs }))
-		.execute();
-	await pieces.put(bytes);
-	await db.insertInto("artifact_pieces").values({ artifact_id: id, position, digest }).execute();
+	await db.insertInto("artifact_pieces").values({ artifact_id: id, position, digest: piece.digest }).execute();
 	await db
 		.updateTable("artifacts")
-		.set({ received_bytes: received_bytes + bytes.length })
+		.set({ received_bytes: received_bytes + piece.bytes })
 		.where("id", "=", id)
 		.execute();
 }
 
-/** Removes artifacts, and the blobs that no other one has. */
-export async function dropArtifacts(
-	session: Session,
-	artifacts: readonly Pick<ArtifactRow, "id">[],
-	pieces: BlobStore,
-): Promise<void> {
+/** Their bytes go when they are old. */
+export async function dropArtifacts({ db }: Session, artifacts: readonly Pick<ArtifactRow, "id">[]): Promise<void> {
 	if (artifacts.length === 0) return;
-	const { db } = session;
 	const ids = artifacts.map(({ id }) => id);
-	const named = await db.selectFrom("artifact_pieces").select("digest").where("artifact_id", "in", ids).execute();
 	await db.deleteFrom("artifact_pieces").where("artifact_id", "in", ids).execute();
 	await db.deleteFrom("artifacts").where("id", "in", ids).execute();
-	// In one order, so that two who remove the same ones don't wait for each other.
-	for (const digest of [...new Set(named.map((row) => row.digest))].sort()) {
-		const row = db.selectFrom("blobs").select("digest").where("digest", "=", digest);
-		await (session.kind === "postgres" ? row.forUpdate() : row).execute();
-		const other = db.selectFrom("artifact_pieces").select("digest").where("digest", "=", digest).limit(1);
-		if ((await other.executeTakeFirst()) !== undefined) continue;
-		await db.deleteFrom("blobs").where("digest", "=", digest).execute();
-		await pieces.remove(digest);
-	}
 }

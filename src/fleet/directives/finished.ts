@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { FINISHED_STATUSES } from "../../api/conduits/schema.ts";
 import { bytesFromBase64, canonicalJson, type Json } from "../../core/index.ts";
+import { putAging } from "../blobs/aging.ts";
 import { type DomainEvent, noteEvents } from "../domain-events.ts";
 import type { Handlers } from "../http/handlers.ts";
 import { refusal } from "../http/refusal.ts";
@@ -36,7 +37,7 @@ export function finished(services: Services): Handlers["nodes.finished"] {
 		const exitCode = exitCodeOf(body);
 		const diff = await diffOf(body, store, holder);
 		// Durable before the row that names it.
-		const diffDigest = diff === null ? null : await services.blobs.put(diff);
+		const diffDigest = diff === null ? null : await putAging(store, services.blobs, diff);
 		const hash = resultHash(status, exitCode, body, diff);
 		return { status: 200, body: await finishEach(store, { holder, status, exitCode, body, diffDigest, hash }) };
 	};

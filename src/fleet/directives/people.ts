@@ -2,6 +2,8 @@ import type { Readable } from "node:stream";
 import type { z } from "zod";
 import { STREAMS } from "../../api/conduits/schema.ts";
 import type { directiveSchema } from "../../api/people/schema.ts";
+import { agingBlobs } from "../blobs/aging.ts";
+import type { BlobStore } from "../blobs/blob-store.ts";
 import type { Context, Handlers } from "../http/handlers.ts";
 import { refusal } from "../http/refusal.ts";
 import { afterId, pageOfRows } from "../paging.ts";
@@ -137,8 +139,16 @@ function wholeNumber(text: string | undefined, otherwise: number): number | unde
 }
 
 export function directivePeopleHandlers({ blobs }: Services) {
-	const blobOf = async (digest: string | null, kind: string, id: string): Promise<Readable> => {
-		const blob = digest === null ? undefined : await blobs.open(digest.replace(/^sha256:/, ""));
+	const aging = agingBlobs(blobs);
+	/** Those of a version before are among the blobs that stay. */
+	const diffs = { open: async (digest: string) => (await aging.open(digest)) ?? blobs.open(digest) };
+	const blobOf = async (
+		place: Pick<BlobStore, "open">,
+		digest: string | null,
+		kind: string,
+		id: string,
+	): Promise<Readable> => {
+		const blob = digest === null ? undefined : await place.open(digest.replace(/^sha256:/, ""));
 		if (blob === undefined) throw refusal("not-found", { kind, id });
 		return blob.stream;
 	};
@@ -168,13 +178,13 @@ export function directivePeopleHandlers({ blobs }: Services) {
 		"directives.logChunks": logChunks,
 		"directives.diff": async (context, { path }) => {
 			const directive = await context.store.read((session) => findDirective(session, context, path));
-			const stream = await blobOf(directive.diff_digest, "diff of directive", directive.id);
+			const stream = await blobOf(diffs, directive.diff_digest, "diff of directive", directive.id);
 			const headers = { "content-disposition": 'attachment; filename="diff.patch"' };
 			return { status: 200, contentType: "text/x-diff; charset=utf-8", headers, stream };
 		},
 		"directives.receipt": async (context, { path }) => {
 			const directive = await context.store.read((session) => findDirective(session, context, path));
-			const stream = await blobOf(directive.receipt_digest, "receipt of directive", directive.id);
+			const stream = await blobOf(blobs, directive.receipt_digest, "receipt of directive", directive.id);
 			return { status: 200, contentType: "application/vnd.vouch.receipt.v1+json", stream };
 		},
 	} as const satisfies Partial<Handlers>;

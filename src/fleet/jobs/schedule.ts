@@ -1,7 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { FastifyBaseLogger } from "fastify";
-import { removeOldArtifacts } from "../artifacts/old.ts";
+import { forgetOldFiles } from "../artifacts/old.ts";
 import { journalEvents } from "../audit/journal-events.ts";
+import { removeUnnamed } from "../blobs/aging.ts";
 import { timeOutCommands } from "../commands/dispatch.ts";
 import { receiptsOfOurOwn } from "../receipts/own-receipt.ts";
 import type { Services } from "../services.ts";
@@ -22,7 +23,8 @@ const JOBS: readonly Job[] = [
 	{ name: "time out commands", everyMs: 5_000, run: (store) => store.transaction(timeOutCommands) },
 	{ name: "receipts that no node gives", everyMs: 5_000, run: receiptsOfOurOwn },
 	{ name: "journal audit events", everyMs: 10_000, run: (store, { keys }) => journalEvents(store, keys) },
-	{ name: "remove old artifacts", everyMs: 3_600_000, run: (store, { blobs }) => removeOldArtifacts(store, blobs) },
+	{ name: "forget old files", everyMs: 3_600_000, run: forgetOldFiles },
+	{ name: "remove old blobs", everyMs: 3_600_000, run: (store, { blobs }) => removeUnnamed(store, blobs) },
 	{ name: "remove old rows", everyMs: 3_600_000, run: (store) => clean(store, DEFAULT_RETENTION) },
 ];
 

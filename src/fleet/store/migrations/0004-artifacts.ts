@@ -1,6 +1,6 @@
 import type { Migration } from "../migration.ts";
 
-/** Files that directives handed over, in pieces that are blobs. A row of `blobs` is what those lock that put and remove one. */
+/** Files that directives handed over, in pieces that are blobs. */
 export const artifacts: Migration = {
 	version: 4,
 	name: "artifacts",
