@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { FrontDoor, type Going, until } from "../system/front-door.ts";
@@ -8,6 +9,7 @@ import { ExistingControlPlane } from "./existing-control-plane.ts";
 /** Far beyond what any test waits: what happens sooner was told, not asked for. */
 const NEVER = "30m";
 const PATIENT_MS = 60_000;
+const mountsDisks = spawnSync("unshare", ["--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).status === 0;
 
 interface Capacity {
 	readonly max_concurrent: number;
@@ -155,6 +157,40 @@ describe("a node whose disk is nearly full", () => {
 		const { disk } = play.capacity();
 		assert.ok(disk.free_bytes > 0 && disk.free_bytes < disk.minimum_free_bytes, JSON.stringify(disk));
 		assert.equal(play.log.split("the disk is nearly full").length - 1, 1, "said once");
+	});
+});
+
+describe("a node whose disk fills up while it works", {
+	skip: !mountsDisks && "no file system can be mounted here",
+}, () => {
+	const play = played();
+	const disk = join(play.door.directory, "disk");
+	test("refuses what it was leased meanwhile, says why where the output is, and goes on when there is room", async () => {
+		mkdirSync(disk);
+		execFileSync("mount", ["-t", "tmpfs", "-o", "size=96m", "tmpfs", disk]);
+		try {
+			await play.start([
+				`work_dir: ${disk}`,
+				"disk: { minimum_free: 48M }",
+				`territory_heartbeat: { interval: ${NEVER} }`,
+			]);
+			play.plane.lease("d-8", "head -c 60000000 /dev/zero > big");
+			assert.equal((await play.finished("d-8")).status, "succeeded");
+			play.plane.lease("d-9", "echo never");
+			const refused = await play.finished("d-9");
+			assert.deepEqual([refused.status, refused.exit_code], ["failed", 125]);
+			assert.equal(play.plane.output("d-9", "stdout"), "");
+			assert.match(play.plane.output("d-9", "stderr"), /disk of this node is nearly full/);
+			rmSync(join(disk, "facility_1/big"));
+			play.plane.lease("d-10", "echo room");
+			assert.equal((await play.finished("d-10")).status, "succeeded");
+			for (const said of ["the disk is nearly full", "there is room on the disk again"])
+				assert.equal(play.log.split(said).length - 1, 1, said);
+		} finally {
+			play.node?.process.kill("SIGKILL");
+			await play.node?.ended;
+			execFileSync("umount", ["--lazy", disk]);
+		}
 	});
 });
 
