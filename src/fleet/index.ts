@@ -18,7 +18,7 @@ export { privateFile } from "./enrollment/private-file.ts";
 export { newSecret } from "./enrollment/tokens.ts";
 export { type AuthSettings, type TerritoryAuthMode, tokenDigestOf } from "./http/authenticate.ts";
 export { DirectiveTokens } from "./http/directive-token.ts";
-export { checkJournal } from "./journal/journal.ts";
+export { append as appendToJournal, checkJournal } from "./journal/journal.ts";
 export { type FleetSettings, LEASE_MS, type Services } from "./services.ts";
 export { type BackupContents, backupStore, restoreStore } from "./store/backup.ts";
 export { openStore } from "./store/open.ts";

@@ -9,4 +9,5 @@
  */
 export { type Journal, type JournalKeys, openJournal } from "./journal.ts";
 export { type KeyStore, openKeyStore, type TrustedKey } from "./node-key.ts";
+export { type SuccessionEntry, successorsOf } from "./succession.ts";
 export { type JournalFault, type JournalVerdict, verifyJournal } from "./verify-journal.ts";

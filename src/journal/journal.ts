@@ -17,6 +17,7 @@ import { fail } from "./failures.ts";
 import { ProcessLock } from "./lock.ts";
 import { privateDirectory } from "./private-files.ts";
 import { type JournalEntry, journalEntrySchema } from "./schema.ts";
+import type { SuccessionEntry } from "./succession.ts";
 import { TileStore } from "./tile-store.ts";
 import { lastTile, subtreesOfTiles, TILE_WIDTH, tileAt, tilePath } from "./tiles.ts";
 
@@ -24,6 +25,8 @@ import { lastTile, subtreesOfTiles, TILE_WIDTH, tileAt, tilePath } from "./tiles
 export interface JournalKeys {
 	signer(): Signer;
 	trusted(): readonly PublicKey[];
+	/** How the signer came after others, oldest first; none for a key that was the first. */
+	successions?(): readonly SuccessionEntry[];
 }
 
 /** Longest wait for another process that appends. */

@@ -1,12 +1,12 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { type Clock, hexOfDigest, systemClock } from "../core/index.ts";
+import { type Clock, canonicalJson, hexOfDigest, type Json, systemClock } from "../core/index.ts";
 import { formatPublicKey, type PublicKey, parsePublicKey, type Signer, signerOf } from "../evidence/index.ts";
 import { fail } from "./failures.ts";
 import type { Journal, JournalKeys } from "./journal.ts";
 import { createDurably, privateDirectory, readOwn, readSecret, replaceDurably, subdirectory } from "./private-files.ts";
-import { successionEntry } from "./succession.ts";
+import { readSuccession, type SuccessionEntry, successionEntry } from "./succession.ts";
 
 export interface TrustedKey {
 	readonly key: PublicKey;
@@ -14,6 +14,14 @@ export interface TrustedKey {
 	readonly label: string;
 	readonly role: "signs" | "trusted";
 }
+
+/** A key that is not in use yet, and the old one's word for it. */
+interface Successor {
+	readonly privateKey: KeyObject;
+	readonly entry: SuccessionEntry;
+}
+
+const SUCCESSIONS = "successions";
 
 /** The node's key and the public keys it trusts: `node.key` and `trusted/*.pub` in a directory of mode 0700. */
 export class KeyStore implements JournalKeys {
@@ -60,18 +68,44 @@ export class KeyStore implements JournalKeys {
 	 * gone; its public key stays trusted for old receipts. A crash on the way leaves the old key in use. Throws `key-changed`.
 	 */
 	rotate(journal: Pick<Journal, "append">): Signer {
-		const path = this.#keyPath();
+		const successor = this.#successor();
+		journal.append(successor.entry);
+		return this.#succeed(successor);
+	}
+
+	/** The same with a journal that takes its time. */
+	async rotateWith(append: (entry: SuccessionEntry) => Promise<void>): Promise<Signer> {
+		const successor = this.#successor();
+		await append(successor.entry);
+		return this.#succeed(successor);
+	}
+
+	/** What the old keys signed for their successors, oldest first. */
+	successions(): readonly SuccessionEntry[] {
+		const folder = join(this.#directory, SUCCESSIONS);
+		const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".json")) : [];
+		return names.sort().flatMap((name) => readSuccession(readOwn(join(folder, name))) ?? []);
+	}
+
+	#successor(): Successor {
 		const time = new Date(this.#clock.nowMs()).toISOString();
 		const { privateKey } = generateKeyPairSync("ed25519");
-		const next = signerOf(privateKey);
+		const { publicKey } = signerOf(privateKey);
 		this.trust(this.#signer.publicKey, `this node until ${time}`);
 		// Before anything is signed with it: processes that still hold the old key must take its checkpoints as found.
-		this.trust(next.publicKey, `this node since ${time}`);
-		journal.append(successionEntry(this.#signer, next.publicKey, time));
+		this.trust(publicKey, `this node since ${time}`);
+		return { privateKey, entry: successionEntry(this.#signer, publicKey, time) };
+	}
+
+	#succeed({ privateKey, entry }: Successor): Signer {
+		const path = this.#keyPath();
 		if (this.#read()?.keyId !== this.#signer.keyId) throw fail("key-changed", { path });
+		const file = `${entry.time.replace(/\W/g, "")}-${hexOfDigest(entry.digest).slice(0, 16)}.json`;
+		const folder = subdirectory(this.#directory, SUCCESSIONS);
+		replaceDurably(join(folder, file), Buffer.from(canonicalJson(entry as unknown as Json)));
 		replaceDurably(path, pemOf(privateKey));
-		this.#signer = next;
-		return next;
+		this.#signer = signerOf(privateKey);
+		return this.#signer;
 	}
 
 	#readOrCreate(): Signer {

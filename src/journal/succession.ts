@@ -1,6 +1,12 @@
 import { bytesFromBase64, canonicalJson, parseCanonicalJson, toBase64, utf8 } from "../core/index.ts";
 import { openEnvelope, type PublicKey, publicKeyFromRaw, type Signer, signEnvelope } from "../evidence/index.ts";
-import { type JournalEntry, KEY_SUCCESSION_TYPE, type KeySuccession, keySuccessionSchema } from "./schema.ts";
+import {
+	type JournalEntry,
+	journalEntrySchema,
+	KEY_SUCCESSION_TYPE,
+	type KeySuccession,
+	keySuccessionSchema,
+} from "./schema.ts";
 
 export type SuccessionEntry = Extract<JournalEntry, { kind: "key-succession" }>;
 
@@ -15,6 +21,24 @@ export function successionEntry(previous: Signer, next: PublicKey, time: string)
 	};
 	const envelope = signEnvelope(KEY_SUCCESSION_TYPE, utf8(canonicalJson(succession)), previous);
 	return { kind: "key-succession", digest: next.keyId, time, envelope };
+}
+
+/** Undefined for what is none; whether it holds, `checkSuccession` says. */
+export function readSuccession(given: unknown): SuccessionEntry | undefined {
+	const value = given instanceof Uint8Array ? parsePayload(given) : given;
+	const entry = journalEntrySchema.safeParse(value).data;
+	return entry?.kind === "key-succession" ? entry : undefined;
+}
+
+/** All keys that one may follow from these: each entry counts when a key that is known by then signed it. */
+export function successorsOf(known: readonly PublicKey[], entries: readonly unknown[]): readonly PublicKey[] {
+	const keys = [...known];
+	for (const given of entries) {
+		const entry = readSuccession(given);
+		const checked = entry && checkSuccession(entry, keys);
+		if (checked?.kind === "successor" && !keys.some(({ keyId }) => keyId === checked.key.keyId)) keys.push(checked.key);
+	}
+	return keys;
 }
 
 export type CheckedSuccession =

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { connect } from "../../src/api/index.ts";
+import { publicKeyFromRaw } from "../../src/evidence/index.ts";
 import type { ReceiptPredicate } from "../../src/evidence/schema.ts";
 import { FrontDoor, type Going, processesWith, until } from "../system/front-door.ts";
 import { readExposition } from "./exposition.ts";
@@ -16,6 +17,8 @@ describe("a control plane and a node, each a process, with client certificates",
 	const folder = join(door.directory, "node");
 	let fleet: Fleet;
 	let node: Going;
+	let server: Going;
+	let serverArgs: readonly string[] = [];
 	let healthPort = 0;
 
 	/** All that the nodes of this suite wrote to their logs. */
@@ -34,7 +37,8 @@ describe("a control plane and a node, each a process, with client certificates",
 	before(async () => {
 		healthPort = await freePort();
 		const { certificate, key } = await writeServerCertificate(door.directory);
-		const server = door.start(["server", "--port", "0", "--tls-certificate", certificate, "--tls-key", key]);
+		serverArgs = ["server", "--port", String(await freePort()), "--tls-certificate", certificate, "--tls-key", key];
+		server = door.start(serverArgs);
 		const owner = await ownerOf(server);
 		setDefaultCACertificates([...getCACertificates("default"), readFileSync(certificate, "utf8")]);
 		fleet = connect(owner);
@@ -60,6 +64,21 @@ describe("a control plane and a node, each a process, with client certificates",
 		await startNode();
 	});
 	after(() => door.close());
+
+	test("a control plane takes a new key, and its nodes go on: the old one named it", async () => {
+		const facility = await newFacility(fleet);
+		server.process.kill("SIGTERM");
+		await server.ended;
+		const { before, after } = await door.json<{ before: string; after: string }>("server", "rotate-key");
+		assert.notEqual(before, after);
+		server = door.start(serverArgs);
+		await server.shows("listening");
+		const { directive, stdout, stderr } = await seen(fleet, await submitted(fleet, facility, { command: "echo on" }));
+		assert.deepEqual([directive.state, stdout], ["succeeded", "on\n"], stderr);
+		assert.match(log, /the control plane has another key, which the one before it names/);
+		const { public_key } = await fleet.journal.checkpoint();
+		assert.equal(publicKeyFromRaw(Buffer.from(public_key, "base64"))?.keyId, after);
+	});
 
 	test("a second node in the same folder is refused, and a token works once", async () => {
 		const second = await door.run(["agent", "--data", folder]);

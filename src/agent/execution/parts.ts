@@ -18,8 +18,8 @@ export interface EngineParts extends ConductParts {
 	readonly territoryId: string;
 	/** Signs receipts: the key that this territory enrolled with. */
 	signer(): Signer;
-	/** Whose decisions count; none for a control plane that signs none. */
-	readonly controlPlaneKeys: readonly PublicKey[];
+	/** Whose decisions count: the key that this node was given, and those that were named from there on; none for a control plane that signs none. */
+	controlPlaneKeys(successions: readonly unknown[]): readonly PublicKey[];
 	/** Whether directives of profile `host` may run here, without isolation. */
 	readonly hostProfile: "accepted" | "refused";
 	readonly secrets: SecretSource;

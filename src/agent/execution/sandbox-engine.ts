@@ -82,15 +82,19 @@ export class SandboxEngine implements Engine {
 		if (this.#isFull(await this.#freeBytes())) return "The disk of this node is nearly full. Nothing was run.";
 		if (!facilityIdSchema.safeParse(lease.spec.facility.id).success)
 			return "The facility's id is no name for a folder. Nothing was run.";
-		const decided = decideOn(lease, this.#parts.controlPlaneKeys);
+		const decided = this.#decide(lease);
 		if (decided.kind === "refused") return `The lease is refused: ${decided.reason}. Nothing was run.`;
 		const { root } = decided.workload;
 		const problem = root.kind === "image" ? await imageRefusal(root, this.#parts.images) : undefined;
 		return problem === undefined ? undefined : `${problem} Nothing was run.`;
 	}
 
+	#decide(lease: Lease): DecidedLease {
+		return decideOn(lease, this.#parts.controlPlaneKeys(lease.key_successions ?? []));
+	}
+
 	async execute(lease: Lease, ties: ExecutionTies): Promise<Execution> {
-		const decided = decideOn(lease, this.#parts.controlPlaneKeys);
+		const decided = this.#decide(lease);
 		if (decided.kind === "refused") throw new TypeError("a lease that is refused was to be run");
 		const { facilities, clock } = this.#parts;
 		const { id, repo_url, repo_ref, import_path } = lease.spec.facility;

@@ -149,6 +149,8 @@ export const leaseSchema = z.looseObject({
 	workload: workloadSchema.optional(),
 	/** DSSE envelope over the decision, signed by the control plane. */
 	decision: z.unknown().optional(),
+	/** How the key that signed it came after the one that the node enrolled with: each the old key's word for the next. */
+	key_successions: z.array(z.unknown()).max(100).optional(),
 });
 export type Lease = z.infer<typeof leaseSchema>;
 

@@ -25,6 +25,7 @@ import { authFilesFrom } from "../image/parts.ts";
 import { privateDirectory } from "../node-keys.ts";
 import type { AgentSettings } from "../settings/agent-settings.ts";
 import { programVersion } from "../version.ts";
+import { PinnedKeys } from "./pinned-keys.ts";
 import { claimDirectory } from "./sole-owner.ts";
 import { realWaiting } from "./waiting.ts";
 import { openPools } from "./warm-pools.ts";
@@ -145,6 +146,7 @@ function engineOf(settings: AgentSettings, directory: string, directories: Direc
 		version: programVersion,
 	};
 	const keys = openKeyStore(privateDirectory(join(directory, "keys")));
+	const pinned = new PinnedKeys(controlPlaneKeys(settings, log), join(directory, "control-plane-keys.json"), log);
 	return new SandboxEngine({
 		...machine,
 		measured: new FreshMeasurements(machine, imageDirectory(directories)),
@@ -153,7 +155,7 @@ function engineOf(settings: AgentSettings, directory: string, directories: Direc
 		importable: settings.importable,
 		territoryId: settings.territoryId,
 		signer: () => keys.signer(),
-		controlPlaneKeys: controlPlaneKeys(settings, log),
+		controlPlaneKeys: (successions) => pinned.after(successions),
 		hostProfile: settings.hostProfile,
 		secrets: { directory: settings.secretsDirectory, command: settings.secretsCommand },
 		images: {

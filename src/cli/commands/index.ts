@@ -28,7 +28,7 @@ import { policyCheckRow } from "./policy.row.ts";
 import { runRow } from "./run.row.ts";
 import { logsRow, runsRow, showRow } from "./runs.row.ts";
 import { serverRow } from "./server.row.ts";
-import { serverBackupRow, serverRestoreRow } from "./server-backup.row.ts";
+import { serverBackupRow, serverRestoreRow, serverRotateKeyRow } from "./server-backup.row.ts";
 import { submitRow } from "./submit.row.ts";
 import { territoryRows } from "./territories.row.ts";
 import { tokenRows } from "./tokens.row.ts";
@@ -80,6 +80,7 @@ export const rows: readonly CommandRow[] = [
 	serverRow,
 	serverBackupRow,
 	serverRestoreRow,
+	serverRotateKeyRow,
 	agentRow,
 	agentEnrollRow,
 	agentDoctorRow,

@@ -22,6 +22,19 @@ export const serverBackupRow: CommandRow = {
 	load: async () => (await import("./server-backup.ts")).serverBackupAction,
 };
 
+export const serverRotateKeyRow: CommandRow = {
+	path: ["server", "rotate-key"],
+	summary: "make a control plane sign with a new key",
+	description:
+		"The old key signs for the new one, in the journal and for the nodes, which then take decisions of both; receipts and journal stay as " +
+		"they are. Restart the control plane afterwards. Where several share a store, copy the folder `keys` to each before. The old private key " +
+		"is gone; to make nodes take nothing of it any more, name the new one in their settings.",
+	operands: [],
+	flags: whereFlags,
+	examples: [{ command: "vouch server rotate-key --config server.yaml", says: "Then restart it:" }],
+	load: async () => (await import("./server-backup.ts")).serverRotateKeyAction,
+};
+
 export const serverRestoreRow: CommandRow = {
 	path: ["server", "restore"],
 	summary: "put a backup in the place of a control plane that has nothing",

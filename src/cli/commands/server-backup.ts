@@ -1,6 +1,7 @@
 import { join } from "node:path";
+import { formatPublicKey } from "../../evidence/index.ts";
 import type { Action, FlagValues } from "../command.ts";
-import { backupServer, restoreServer } from "../fleet/backup.ts";
+import { backupServer, restoreServer, rotateServerKey } from "../fleet/backup.ts";
 import { ownDirectories } from "../node-keys.ts";
 import { printJson } from "../screen.ts";
 import { serverSettings } from "../settings/server-settings.ts";
@@ -22,6 +23,16 @@ export const serverRestoreAction: Action = async ({ operands, flags }) => {
 	else
 		process.stdout.write(
 			`Restored: ${contents.directives} directives, ${contents.auditEvents} audit events; all ${contents.journalEntries} entries of the journal fit.\n`,
+		);
+	return 0;
+};
+
+export const serverRotateKeyAction: Action = async ({ flags }) => {
+	const { before, after } = await rotateServerKey(placeOf(flags));
+	if (flags.has("--json")) printJson({ before: before.keyId, after: after.keyId, publicKey: formatPublicKey(after) });
+	else
+		process.stdout.write(
+			`${formatPublicKey(after)}\nsigns from its next start on; ${before.keyId} named it, and stays trusted for what it signed.\n`,
 		);
 	return 0;
 };

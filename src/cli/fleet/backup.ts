@@ -1,7 +1,14 @@
 import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { type BackupContents, backupStore, checkJournal, openStore, restoreStore } from "../../fleet/index.ts";
-import { openKeyStore } from "../../journal/index.ts";
+import {
+	appendToJournal,
+	type BackupContents,
+	backupStore,
+	checkJournal,
+	openStore,
+	restoreStore,
+} from "../../fleet/index.ts";
+import { openKeyStore, type SuccessionEntry } from "../../journal/index.ts";
 import { fail } from "../failures.ts";
 
 /** Where a control plane keeps what it has. */
@@ -68,4 +75,19 @@ async function journalOf(url: string, directory: string): Promise<number> {
 	const keys = openKeyStore(join(directory, "keys"));
 	const store = await openStore(url);
 	return store.read((session) => checkJournal(session, keys)).finally(() => store.close());
+}
+
+/** The next start signs with the new key. */
+export async function rotateServerKey({ directory, store: url }: ServerPlace) {
+	const keys = openKeyStore(join(directory, "keys"));
+	const before = keys.signer().publicKey;
+	const store = await openStore(url);
+	try {
+		const append = async (entry: SuccessionEntry): Promise<void> => {
+			await store.transaction((session) => appendToJournal(session, [entry], keys));
+		};
+		return { before, after: (await keys.rotateWith(append)).publicKey };
+	} finally {
+		await store.close();
+	}
 }

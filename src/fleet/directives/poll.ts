@@ -186,6 +186,7 @@ function leaseOf({ directive, facility, atMs }: Leased, services: Services) {
 	const claims = { directiveId: id, territoryId: territory_id ?? "", leaseId: lease_id };
 	const { id: facilityId, ...origin } = facility;
 	const said = Object.fromEntries(Object.entries(origin).filter(([, value]) => value !== null));
+	const successions = services.keys.successions?.() ?? [];
 	return {
 		directive_id: id,
 		directive_token: services.tokens.issue(claims, atMs),
@@ -204,5 +205,6 @@ function leaseOf({ directive, facility, atMs }: Leased, services: Services) {
 		lease_id: lease_id ?? id,
 		workload: jsonOf<never>(directive.workload),
 		decision: directive.decision === null ? null : jsonOf<Json>(directive.decision),
+		...(successions.length > 0 && { key_successions: [...successions] }),
 	};
 }
