@@ -53,6 +53,7 @@ class Person {
 		await this.#window.ended;
 		const lines = this.#seen.trimEnd().split("\r\n");
 		assert.equal(lines.at(-1), lines[0], "the terminal is as it was");
+		assert.doesNotMatch(this.#seen, /[^\r]\n/, "each line begins at the left, the report's too");
 		return lines.slice(1, -1).join("\n");
 	}
 }
@@ -80,8 +81,8 @@ test("-it gives a terminal like this one that follows it, and keys go to the com
 });
 
 test("the terminal is as it was after a timeout", async () => {
-	const person = await Person.at("vouch run -t -q --timeout 1s -- sleep 60; echo ended $?");
-	assert.equal(await person.leaves(), "ended 124");
+	const person = await Person.at("vouch run -t --timeout 1s -- sleep 60; echo ended $?");
+	assert.match(await person.leaves(), /\nvouch: time is up\n[^]*receipt[^]*\nended 124$/);
 });
 
 test("the terminal is as it was after a signal", async () => {
