@@ -7,9 +7,18 @@ import { applicablePolicies } from "../policies/applicable.ts";
 import { type Resolution, resolve } from "../policies/resolve.ts";
 import { jsonOf, jsonText, timeOf } from "../rows.ts";
 import { MOST_CLAIMS, POLL_SECONDS, type Services } from "../services.ts";
-import { changeAll, claimable, type Directive, heldBy, type LeaseTerms, lease } from "../store/queue.ts";
+import {
+	type Claim,
+	type Claimed,
+	changeAll,
+	claimable,
+	type Directive,
+	heldBy,
+	type LeaseTerms,
+	lease,
+} from "../store/queue.ts";
 import type { Session } from "../store/store.ts";
-import type { FacilityRow, TerritoryRow } from "../store/tables.ts";
+import type { TerritoryRow } from "../store/tables.ts";
 import { together } from "../store/together.ts";
 import { isSandboxHealthy, maxConcurrent } from "../territories/capacity.ts";
 import { isTooOld } from "../territories/versions.ts";
@@ -49,7 +58,7 @@ interface Asking {
 
 interface Leased {
 	readonly directive: Directive;
-	readonly facility: Pick<FacilityRow, "id" | "repo_url" | "repo_ref" | "import_path">;
+	readonly origin: Claimed["origin"];
 	readonly atMs: number;
 }
 
@@ -91,41 +100,41 @@ async function leaseAll(
 	);
 	const given = await lease(session, leases);
 	await noteEvents(session, events);
-	const facilities = await facilitiesOf(session, given);
+	const origins = new Map(claimed.map(({ directive, origin }) => [directive.id, origin]));
 	const leased = given.flatMap((directive) => {
-		const facility = facilities.get(directive.facility_id);
-		return facility === undefined ? [] : [{ directive, facility, atMs: nowMs }];
+		const origin = origins.get(directive.id);
+		return origin === undefined ? [] : [{ directive, origin, atMs: nowMs }];
 	});
 	return asking.map(({ territory }) => leased.filter(({ directive }) => directive.territory_id === territory.id));
 }
 
-interface Claimed {
-	readonly directive: Directive;
-	readonly territoryId: string;
-}
-
-/** One after the other: what one of them claims is not there for the next. */
+/** Those that run the same ask together. */
 async function claimEach(session: Session, asking: readonly Asking[]): Promise<readonly Claimed[]> {
 	const held = await heldBy(
 		session,
 		asking.map(({ territory }) => territory.id),
 	);
+	const alike = Map.groupBy(asking, (one) => JSON.stringify([one.territory.account_id, runnableBy(one)]));
 	const claimed: Claimed[] = [];
-	for (const { territory, body } of asking) {
-		const free = maxConcurrent(territory) - (held.get(territory.id) ?? 0);
-		const wanted = Math.min(Math.max(Math.trunc(body.max_directives_to_claim ?? 1) || 1, 1), MOST_CLAIMS);
-		const profiles = body.supported_sandbox_profiles?.length ? body.supported_sandbox_profiles : ["untrusted"];
-		const directives = await claimable(session, {
-			accountId: territory.account_id,
-			territoryId: territory.id,
-			profiles: [...new Set(profiles)].filter((profile) => isSandboxHealthy(territory, profile)),
-			runs: body.workload_schemas?.includes(WORKLOAD_SCHEMA) ? "workloads" : "specifications",
-			most: Math.min(wanted, free),
-			except: claimed.map(({ directive }) => directive.id),
+	for (const [first, ...others] of alike.values()) {
+		if (first === undefined) continue;
+		const most = [first, ...others].map(({ territory, body }): [string, number] => {
+			const free = maxConcurrent(territory) - (held.get(territory.id) ?? 0);
+			const wanted = Math.min(Math.max(Math.trunc(body.max_directives_to_claim ?? 1) || 1, 1), MOST_CLAIMS);
+			return [territory.id, Math.min(wanted, free)];
 		});
-		claimed.push(...directives.map((directive) => ({ directive, territoryId: territory.id })));
+		const terms = { accountId: first.territory.account_id, most: new Map(most), ...runnableBy(first) };
+		claimed.push(...(await claimable(session, terms)));
 	}
 	return claimed;
+}
+
+function runnableBy({ territory, body }: Asking): Pick<Claim, "profiles" | "runs"> {
+	const profiles = body.supported_sandbox_profiles?.length ? body.supported_sandbox_profiles : ["untrusted"];
+	return {
+		profiles: [...new Set(profiles)].filter((profile) => isSandboxHealthy(territory, profile)),
+		runs: body.workload_schemas?.includes(WORKLOAD_SCHEMA) ? "workloads" : "specifications",
+	};
 }
 
 async function judgeAgain(session: Session, claimed: readonly Claimed[]): Promise<readonly Resolution[]> {
@@ -139,17 +148,6 @@ async function judgeAgain(session: Session, claimed: readonly Claimed[]): Promis
 	);
 	const at = timeOf(session.nowMs);
 	return claimed.map(({ directive }, index) => resolve(askedOf(directive), policies[index] ?? [], at));
-}
-
-async function facilitiesOf({ db }: Session, directives: readonly Directive[]) {
-	if (directives.length === 0) return new Map<string, Leased["facility"]>();
-	const ids = directives.map(({ facility_id }) => facility_id);
-	const rows = await db
-		.selectFrom("facilities")
-		.select(["id", "repo_url", "repo_ref", "import_path"])
-		.where("id", "in", ids)
-		.execute();
-	return new Map(rows.map((row) => [row.id, row]));
 }
 
 /**
@@ -181,10 +179,9 @@ function revalidated(
 }
 
 /** Section 5.1, and after it what existing nodes ignore. */
-function leaseOf({ directive, facility, atMs }: Leased, services: Services) {
+function leaseOf({ directive, origin, atMs }: Leased, services: Services) {
 	const { id, territory_id, lease_id } = directive;
 	const claims = { directiveId: id, territoryId: territory_id ?? "", leaseId: lease_id };
-	const { id: facilityId, ...origin } = facility;
 	const said = Object.fromEntries(Object.entries(origin).filter(([, value]) => value !== null));
 	const successions = services.keys.successions?.() ?? [];
 	return {
@@ -192,7 +189,7 @@ function leaseOf({ directive, facility, atMs }: Leased, services: Services) {
 		directive_token: services.tokens.issue(claims, atMs),
 		spec: {
 			directive_id: id,
-			facility: { id: facilityId, mount: "/workspace", ...said },
+			facility: { id: directive.facility_id, mount: "/workspace", ...said },
 			sandbox_profile: directive.sandbox_profile,
 			command: directive.command,
 			shell: directive.shell ?? "/bin/sh",

@@ -38,7 +38,8 @@ interface Begun {
 	readonly address: string;
 }
 
-const begin = together("transaction", async ({ db, nowMs }, begun: readonly Begun[]) => {
+// One statement is a transaction by itself.
+const begin = together("read", async ({ db, nowMs }, begun: readonly Begun[]) => {
 	const rows = begun.map(({ operation, accountId, userId, address }) => ({
 		id: newId<string>(nowMs),
 		account_id: accountId,
@@ -65,7 +66,7 @@ interface Completed {
 	readonly note: AuditNote;
 }
 
-const complete = together("transaction", async (session, completed: readonly Completed[]) => {
+const complete = together("read", async (session, completed: readonly Completed[]) => {
 	const updates = completed.map(({ id, outcome, note }) => {
 		const about = {
 			directive_id: note.directiveId ?? null,

@@ -34,13 +34,13 @@ onBothDatabases("two versions on one database", (databases) => {
 					.insertInto("directives")
 					.values(theirs as typeof row)
 					.execute();
-				return { accountId: owner.accountId, territoryId: await addTerritory(session, owner), id: row.id };
+				return { accountId: owner.accountId, most: new Map([[await addTerritory(session, owner), 1]]), id: row.id };
 			});
 			await old.close();
-			const terms = { profiles: ["untrusted"], runs: "specifications", most: 1, except: [] } as const;
+			const terms = { profiles: ["untrusted"], runs: "specifications" } as const;
 			const found = await store.transaction((session) => claimable(session, { ...claim, ...terms }));
 			assert.deepEqual(
-				found.map(({ id }) => id),
+				found.map(({ directive }) => directive.id),
 				[claim.id],
 			);
 		});

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { type Databases, onBothDatabases } from "../../../test/fleet/databases.ts";
 import { newId } from "../../core/index.ts";
-import { change, claimable, expired, heldBy, lease, lockDirective } from "./queue.ts";
+import { type Claim, change, claimable, expired, heldBy, lease, lockDirective } from "./queue.ts";
 import { addFacility, addOwner, addTerritory, directiveRow, type Owner } from "./sample-rows.ts";
 import { addDirective, assertReadyRows, SampleStores } from "./sample-store.ts";
 import type { Session, Store } from "./store.ts";
@@ -96,24 +96,47 @@ function queueTests(stores: SampleStores, databases: Databases): void {
 				}),
 			);
 		}
-		const claim = {
-			accountId: owner.accountId,
-			territoryId: territory,
-			profiles: ["untrusted", "trusted"],
-			runs: "workloads",
-			most: 10,
-			except: [],
-		} as const;
-		const found = await store.transaction((session) => claimable(session, claim));
+		const terms = { accountId: owner.accountId, profiles: ["untrusted", "trusted"], runs: "workloads" } as const;
+		const claimed = (most: number, others: Partial<Claim> = {}) =>
+			store.transaction((session) => claimable(session, { ...terms, most: new Map([[territory, most]]), ...others }));
 		assert.deepEqual(
-			found.map(({ id }) => ids.indexOf(id)),
+			(await claimed(10)).map(({ directive }) => ids.indexOf(directive.id)),
 			[1, 3, 0, 4],
 		);
-		assert.deepEqual(await store.transaction((session) => claimable(session, { ...claim, profiles: [] })), []);
-		assert.deepEqual(await store.transaction((session) => claimable(session, { ...claim, most: 0 })), []);
-		assert.equal((await store.transaction((session) => claimable(session, { ...claim, most: 2 }))).length, 2);
-		const stranger = { ...claim, accountId: newId(Date.now()) };
-		assert.deepEqual(await store.transaction((session) => claimable(session, stranger)), []);
+		assert.deepEqual(await claimed(10, { profiles: [] }), []);
+		assert.deepEqual(await claimed(0), []);
+		assert.equal((await claimed(2)).length, 2);
+		assert.deepEqual(await claimed(10, { accountId: newId(Date.now()) }), []);
+	});
+
+	test("several that ask together get what is there, each what it may have and no more than it wants", async () => {
+		const { store, owner, territory } = await stores.setting();
+		const [first, second] = await store.transaction(async (session) => {
+			// Those bound to the first stand before what anybody may have.
+			for (let count = 0; count < 6; count++) {
+				const bound = await addFacility(session, owner, { territoryId: territory });
+				await addDirective(session, directiveRow(session, owner, bound, { priority: 1 }));
+			}
+			for (let count = 0; count < 3; count++)
+				await addDirective(session, directiveRow(session, owner, await addFacility(session, owner)));
+			return [territory, await addTerritory(session, owner)];
+		});
+		const most = new Map([
+			[first, 2],
+			[second, 2],
+		]);
+		const terms = { accountId: owner.accountId, profiles: ["untrusted"], runs: "specifications", most } as const;
+		const claimed = await store.transaction((session) => claimable(session, terms));
+		assert.equal(new Set(claimed.map(({ directive }) => directive.id)).size, 4);
+		const shares = Map.groupBy(claimed, ({ territoryId }) => territoryId);
+		assert.deepEqual(
+			shares.get(first)?.map(({ directive }) => directive.priority),
+			[1, 1],
+		);
+		assert.deepEqual(
+			shares.get(second)?.map(({ directive }) => directive.priority),
+			[0, 0],
+		);
 	});
 
 	test("a facility bound to a territory gives its directives to that one alone", async () => {
@@ -208,19 +231,12 @@ async function take(session: Session, step: Step): Promise<void> {
 }
 
 async function claimAll(session: Session, owner: Owner, territoryId: string, most: number) {
-	const claim = {
-		accountId: owner.accountId,
-		territoryId,
-		profiles: ["untrusted"],
-		runs: "specifications",
-		most,
-		except: [],
-	} as const;
-	const found = await claimable(session, claim);
-	const terms = () => ({ territoryId, leaseId: newId<string>(session.nowMs), expiresAt: session.nowMs + LEASE_MS });
+	const terms = { accountId: owner.accountId, profiles: ["untrusted"], runs: "specifications" } as const;
+	const found = await claimable(session, { ...terms, most: new Map([[territoryId, most]]) });
+	const expiresAt = session.nowMs + LEASE_MS;
 	return lease(
 		session,
-		found.map((directive) => ({ directive, ...terms() })),
+		found.map(({ directive }) => ({ directive, territoryId, leaseId: newId<string>(session.nowMs), expiresAt })),
 	);
 }
 

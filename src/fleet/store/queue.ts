@@ -122,40 +122,72 @@ async function promote(session: Session, facilityIds: readonly string[]): Promis
 	for (const row of rows) if (row.ready === 1) tellReady(session, row);
 }
 
+/** What territories of one account that run the same ask for, all at once. */
 export interface Claim {
 	readonly accountId: string;
-	readonly territoryId: string;
-	/** Those that the territory can run now. */
+	/** How many each of them takes at most. */
+	readonly most: ReadonlyMap<string, number>;
+	/** Those that the territories can run now. */
 	readonly profiles: readonly string[];
-	/** What the territory runs: workloads themselves, or only what a specification says. */
+	/** What they run: workloads themselves, or only what a specification says. */
 	readonly runs: "workloads" | "specifications";
-	readonly most: number;
-	/** Taken already, in this transaction. */
-	readonly except: readonly string[];
+}
+
+export interface Claimed {
+	readonly directive: Directive;
+	readonly territoryId: string;
+	readonly origin: Pick<FacilityRow, "repo_url" | "repo_ref" | "import_path">;
 }
 
 /** Directives that may be leased, the most urgent first, locked with their facilities. Whoever else claims gets others. */
-export async function claimable(session: Session, claim: Claim): Promise<readonly Directive[]> {
-	const { db } = session;
-	if (claim.profiles.length === 0 || claim.most < 1) return [];
-	const found: Directive[] = [];
-	for (const profile of claim.profiles) {
-		const query = db
+export async function claimable(session: Session, { most, ...terms }: Claim): Promise<readonly Claimed[]> {
+	const left = new Map(most);
+	const claimed: Claimed[] = [];
+	const seen: string[] = [];
+	for (;;) {
+		const territoryIds = [...left].filter(([, count]) => count > 0).map(([id]) => id);
+		const limit = territoryIds.reduce((sum, id) => sum + (left.get(id) ?? 0), 0);
+		const found = limit === 0 ? [] : await firstReady(session, { ...terms, territoryIds, limit, seen });
+		for (const { only, repo_url, repo_ref, import_path, ...directive } of found) {
+			seen.push(directive.id);
+			const territoryId = territoryIds.find((id) => (only ?? id) === id && (left.get(id) ?? 0) > 0);
+			if (territoryId === undefined) continue;
+			left.set(territoryId, (left.get(territoryId) ?? 0) - 1);
+			claimed.push({ directive, territoryId, origin: { repo_url, repo_ref, import_path } });
+		}
+		// Those bound to a territory that takes no more may have stood before what another one takes.
+		if (found.length < limit || limit === 0) return claimed;
+	}
+}
+
+interface Ahead extends Omit<Claim, "most"> {
+	readonly territoryIds: readonly string[];
+	readonly limit: number;
+	readonly seen: readonly string[];
+}
+
+async function firstReady(session: Session, { accountId, territoryIds, profiles, runs, limit, seen }: Ahead) {
+	const ofProfile = (profile: string) => {
+		const query = session.db
 			.selectFrom("directives as d")
 			.innerJoin("facilities as f", "f.id", "d.facility_id")
 			.selectAll("d")
-			.where("d.account_id", "=", claim.accountId)
+			.select(["f.repo_url", "f.repo_ref", "f.import_path"])
+			.select(sql<string | null>`case f.affinity when 'none' then null else f.territory_id end`.as("only"))
+			.where("d.account_id", "=", accountId)
 			.where("d.sandbox_profile", "=", profile)
 			.where("d.ready", "=", READY)
-			.$if(claim.except.length > 0, (found) => found.where("d.id", "not in", claim.except))
-			.$if(claim.runs === "specifications", (found) => found.where("d.needs_workload", "=", 0))
-			.where((is) => is.or([is("f.affinity", "=", "none"), is("f.territory_id", "=", claim.territoryId)]))
+			.$if(seen.length > 0, (found) => found.where("d.id", "not in", seen))
+			.$if(runs === "specifications", (found) => found.where("d.needs_workload", "=", 0))
+			.where((is) => is.or([is("f.affinity", "=", "none"), is("f.territory_id", "in", territoryIds)]))
 			.orderBy("d.priority", "desc")
 			.orderBy("d.id")
-			.limit(claim.most);
-		found.push(...(await (session.kind === "postgres" ? query.forUpdate(["d", "f"]).skipLocked() : query).execute()));
-	}
-	return found.sort(byUrgency).slice(0, claim.most);
+			.limit(limit);
+		return (session.kind === "postgres" ? query.forUpdate(["d", "f"]).skipLocked() : query).execute();
+	};
+	const found: Awaited<ReturnType<typeof ofProfile>> = [];
+	for (const profile of profiles) found.push(...(await ofProfile(profile)));
+	return found.sort(byUrgency).slice(0, limit);
 }
 
 /** One thing that happens to a locked directive, and what is stored with it. */
