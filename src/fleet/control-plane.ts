@@ -1,3 +1,4 @@
+import type { Server, ServerResponse } from "node:http";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 import { accountHandlers } from "./account/handlers.ts";
 import { signInHandlers } from "./account/sign-in.ts";
@@ -99,6 +100,11 @@ export function createControlPlane(parts: ControlPlaneParts): ControlPlane {
 	const path = services.settings.cableUrl.startsWith("/") ? services.settings.cableUrl : "/cable";
 	const cable = new Cable({ store, services, authentication, log, path });
 	cable.attach(app.server);
+	const answering = new Set<ServerResponse>();
+	app.server.on("request", (_request, response) => {
+		answering.add(response);
+		response.once("close", () => answering.delete(response));
+	});
 	let stopJobs = async (): Promise<void> => {};
 	return {
 		app,
@@ -112,8 +118,19 @@ export function createControlPlane(parts: ControlPlaneParts): ControlPlane {
 		runJobs: () => oneRound(store, services),
 		close: async () => {
 			await cable.close();
-			await app.close();
+			const quiet = setInterval(() => endConnections(app.server, answering), 50);
+			await app.close().finally(() => clearInterval(quiet));
 			await stopJobs();
 		},
 	};
+}
+
+/**
+ * While a server closes. Who follows output would follow it to its end: they ask again, wherever they then find an answer. And a
+ * connection on which nothing was asked yet counts as busy: it would be waited for until its time to ask is over.
+ */
+function endConnections(server: Server, answering: ReadonlySet<ServerResponse>): void {
+	for (const response of answering)
+		if (String(response.getHeader("content-type")).startsWith("text/event-stream")) response.destroy();
+	if (answering.size === 0) server.closeAllConnections();
 }

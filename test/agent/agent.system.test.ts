@@ -65,21 +65,6 @@ describe("a control plane and a node, each a process, with client certificates",
 	});
 	after(() => door.close());
 
-	test("a control plane takes a new key, and its nodes go on: the old one named it", async () => {
-		const facility = await newFacility(fleet);
-		server.process.kill("SIGTERM");
-		await server.ended;
-		const { before, after } = await door.json<{ before: string; after: string }>("server", "rotate-key");
-		assert.notEqual(before, after);
-		server = door.start(serverArgs);
-		await server.shows("listening");
-		const { directive, stdout, stderr } = await seen(fleet, await submitted(fleet, facility, { command: "echo on" }));
-		assert.deepEqual([directive.state, stdout], ["succeeded", "on\n"], stderr);
-		assert.match(log, /the control plane has another key, which the one before it names/);
-		const { public_key } = await fleet.journal.checkpoint();
-		assert.equal(publicKeyFromRaw(Buffer.from(public_key, "base64"))?.keyId, after);
-	});
-
 	test("a second node in the same folder is refused, and a token works once", async () => {
 		const second = await door.run(["agent", "--data", folder]);
 		assert.match(second.stderr, /cli\.agent-running/);
@@ -124,6 +109,21 @@ describe("a control plane and a node, each a process, with client certificates",
 		await startNode();
 		const { directive, stdout } = await seen(fleet, id);
 		assert.deepEqual([directive.state, directive.attempts, stdout], ["succeeded", 2, "begun\nbegun\n"]);
+	});
+
+	test("a control plane takes a new key, and its nodes go on: the old one named it", async () => {
+		const facility = await newFacility(fleet);
+		server.process.kill("SIGTERM");
+		await server.ended;
+		const { before, after } = await door.json<{ before: string; after: string }>("server", "rotate-key");
+		assert.notEqual(before, after);
+		server = door.start(serverArgs);
+		await server.shows("listening");
+		const { directive, stdout, stderr } = await seen(fleet, await submitted(fleet, facility, { command: "echo on" }));
+		assert.deepEqual([directive.state, stdout], ["succeeded", "on\n"], stderr);
+		assert.match(log, /the control plane has another key, which the one before it names/);
+		const { public_key } = await fleet.journal.checkpoint();
+		assert.equal(publicKeyFromRaw(Buffer.from(public_key, "base64"))?.keyId, after);
 	});
 
 	test("a decision of another control plane is refused, and nothing runs", async () => {
