@@ -118,6 +118,7 @@ test("--json: one document on stdout, the command's own output on stderr", optio
 		"result",
 		"network",
 		"changes",
+		"artifacts",
 		"receipt",
 		"stdout",
 		"stderr",
