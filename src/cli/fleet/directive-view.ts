@@ -35,6 +35,9 @@ export async function describeDirective(client: Client, directive: Directive): P
 			"isolation",
 			`profile ${directive.sandbox_profile}${predicate === undefined ? "" : `, ${predicate.launchPlan.driver}`}`,
 		],
+		...(directive.image === null
+			? []
+			: [["image", `${printable(directive.image.reference)}  ${directive.image.digest}`] as const]),
 		["output", outputOf(directive)],
 		["workload", directive.workload_digest],
 	];
