@@ -10,6 +10,8 @@ export interface Context<Caller extends Identity = Identity> {
 	readonly store: Store;
 	/** Header `Idempotency-Key`, or null. */
 	readonly idempotencyKey: string | null;
+	/** Header `Last-Event-ID`, or null: where a stream of events is to go on. */
+	readonly lastEventId: string | null;
 	/** Network address of the client. */
 	readonly address: string;
 	/** Settles the audit entry's details: what it was about. Nothing secret. */

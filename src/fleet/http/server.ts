@@ -119,11 +119,12 @@ async function answer(
 	};
 	const gone = new AbortController();
 	reply.raw.once("close", () => gone.abort(GONE));
-	const key = request.headers["idempotency-key"];
+	const { "idempotency-key": key, "last-event-id": eventId } = request.headers;
 	const context: Omit<Context, "note"> = {
 		identity,
 		store: parts.store,
 		idempotencyKey: typeof key === "string" ? key : null,
+		lastEventId: typeof eventId === "string" ? eventId : null,
 		address: request.ip,
 		signal: gone.signal,
 	};
