@@ -83,6 +83,7 @@ export const directiveOperations = {
 		summary: "Approves a directive that waits for it",
 		route: `${API}/facilities/{facility_id}/directives/{directive_id}/approve`,
 		path: inFacility,
+		body: people.approvalRequestSchema.nullish(),
 		answers: { 200: approved },
 	}),
 	"directives.rejectInFacility": operation({
@@ -113,6 +114,7 @@ export const directiveOperations = {
 		summary: "Approves a directive that waits for it",
 		route: `${API}/directives/{directive_id}/approve`,
 		path: byId,
+		body: people.approvalRequestSchema.nullish(),
 		answers: { 200: approved },
 		command: { words: ["approve"], operands: ["directive_id"] },
 	}),

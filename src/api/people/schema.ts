@@ -202,6 +202,14 @@ export const answerRequestSchema = z.object({
 	/** When given, it must be the digest that the directive has: what was looked at is what is approved. */
 	workload_digest: digestSchema.nullish(),
 });
+export const approvalRequestSchema = answerRequestSchema.extend({
+	/** A directive that was not begun by then ends canceled. Default a day. */
+	expires_in_seconds: z
+		.int()
+		.min(60)
+		.max(30 * 86_400)
+		.nullish(),
+});
 
 const dimension = jsonObject;
 export const policyRequestSchema = z.object({
@@ -357,10 +365,18 @@ export const auditEventSchema = z.object({
 	/** Its place in the journal; null until it is there. */
 	journal_index: z.int().nullable(),
 });
+export const approvalFilterSchema = pageQuerySchema.extend({
+	directive_id: wireIdSchema.optional(),
+	command_id: wireIdSchema.optional(),
+	approver_user_id: wireIdSchema.optional(),
+	verdict: z.enum(["approved", "rejected"]).optional(),
+});
 export const auditFilterSchema = pageQuerySchema.extend({
 	event_type: z.string().max(255).optional(),
 	severity: z.enum(["info", "warn", "critical"]).optional(),
 	directive_id: wireIdSchema.optional(),
+	command_id: wireIdSchema.optional(),
+	territory_id: wireIdSchema.optional(),
 	actor_user_id: wireIdSchema.optional(),
 	since: time.optional(),
 	until: time.optional(),

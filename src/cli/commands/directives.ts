@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { Client } from "../../api/index.ts";
+import { parseDurationMs } from "../../core/index.ts";
 import type { Action } from "../command.ts";
 import { fail } from "../failures.ts";
 import { describeDirective } from "../fleet/directive-view.ts";
@@ -35,7 +36,12 @@ export const approveAction: Action = async ({ operands, flags }) => {
 	const asked = { command, cwd, sandbox_profile, artifacts, facility_id, requested_by_user_id, approval_reasons };
 	const workload_digest = (flags.text("--digest") ?? directive.workload_digest) as `sha256:${string}`;
 	if (!flags.has("--json")) process.stderr.write(`${membersOf({ ...asked, workload_digest })}\n`);
-	const body = { workload_digest, reason: flags.text("--reason") ?? null };
+	const validFor = flags.text("--for");
+	const validMs = validFor === undefined ? undefined : parseDurationMs(validFor);
+	if (validFor !== undefined && validMs === undefined)
+		throw fail("cli.usage", { problem: `--for ${validFor}: write a time such as 90m, 8h or 7d.` });
+	const expires_in_seconds = validMs === undefined ? null : Math.round(validMs / 1000);
+	const body = { workload_digest, reason: flags.text("--reason") ?? null, expires_in_seconds };
 	const answer = await client.directives.approve({ directive_id, body });
 	if (flags.has("--json")) printJson(answer);
 	else process.stdout.write(viewOf("directives.approve", answer));

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { commandSchema } from "../../api/people/schema.ts";
-import { newId } from "../../core/index.ts";
+import { digestOfJson, type Json, newId } from "../../core/index.ts";
+import { keepAnswer, type PersonsAnswer } from "../approvals.ts";
 import { personOf } from "../directives/create.ts";
 import { noteEvent } from "../domain-events.ts";
 import type { Context, Handlers } from "../http/handlers.ts";
@@ -132,7 +133,18 @@ function mustWait(command: CommandRow, what: string): void {
 	throw refusal("state-conflict", { what, reason: `it does not wait for approval: it is ${command.state}` });
 }
 
-const approve: Handlers["commands.approve"] = (context, { path }) =>
+/** What a person says yes or no to: what would be asked of which device. */
+function keepAnswerTo(
+	session: Session,
+	{ id, account_id, capability, params, territory_id, bridge_entity_id, timeout_seconds }: CommandRow,
+	answer: Pick<PersonsAnswer, "verdict" | "userId" | "reason">,
+): Promise<void> {
+	const asked = { capability, params: jsonOf<Json>(params), territory_id, bridge_entity_id };
+	const about = { accountId: account_id, directiveId: null, commandId: id, workloadDigest: digestOfJson(asked) };
+	return keepAnswer(session, { ...about, ...answer, validSeconds: timeout_seconds });
+}
+
+const approve: Handlers["commands.approve"] = (context, { path, body }) =>
 	context.store.transaction(async (session) => {
 		const { accountId, userId } = personOf(context.identity);
 		const command = await ownCommand(session, context, path.command_id);
@@ -140,6 +152,7 @@ const approve: Handlers["commands.approve"] = (context, { path }) =>
 		if (command.requested_by_user_id === userId)
 			throw refusal("forbidden", { what, reason: "you cannot approve own commands; somebody else must" });
 		mustWait(command, what);
+		await keepAnswerTo(session, command, { verdict: "approved", userId, reason: body?.reason });
 		const approved = await changeCommand(session, command, "approve", { approved_by_user_id: userId });
 		const about = { accountId, actorUserId: userId, commandId: command.id };
 		const payload = { approved_by_user_id: userId };
@@ -150,11 +163,12 @@ const approve: Handlers["commands.approve"] = (context, { path }) =>
 		return { status: 200, body: { command_id, state: state as "queued", dispatched_via: sent.via } };
 	});
 
-const reject: Handlers["commands.reject"] = (context, { path }) =>
+const reject: Handlers["commands.reject"] = (context, { path, body }) =>
 	context.store.transaction(async (session) => {
 		const { accountId, userId } = personOf(context.identity);
 		const command = await ownCommand(session, context, path.command_id);
 		mustWait(command, `Rejecting command ${command.id}`);
+		await keepAnswerTo(session, command, { verdict: "rejected", userId, reason: body?.reason });
 		await changeCommand(session, command, "reject");
 		const about = { accountId, actorUserId: userId, commandId: command.id };
 		const payload = { rejected_by_user_id: userId };

@@ -1,5 +1,5 @@
-import { newId } from "../../core/index.ts";
 import type { Approval } from "../../governance/schema.ts";
+import { keepAnswer } from "../approvals.ts";
 import { noteEvent } from "../domain-events.ts";
 import type { Context, Handlers } from "../http/handlers.ts";
 import { refusal } from "../http/refusal.ts";
@@ -16,6 +16,7 @@ type AnswerBody = Parameters<Handlers["directives.approve"]>[1]["body"];
 /** By its id, below its facility or without. */
 interface AnswerInput {
 	readonly path: { readonly directive_id: string; readonly facility_id?: string };
+	/** Of a no, without a time. */
 	readonly body: AnswerBody;
 }
 type Approve = (context: Context, input: AnswerInput) => ReturnType<Handlers["directives.approve"]>;
@@ -168,29 +169,14 @@ function approvalOf(row: Awaited<ReturnType<typeof yesesTo>>[number]): Approval 
 	};
 }
 
-/** A yes that other people still have to join counts so long. */
-const ANSWER_VALID_MS = 24 * 3_600_000;
-
-async function recordAnswer(
-	{ db, nowMs }: Session,
-	directive: Directive,
+function recordAnswer(
+	session: Session,
+	{ id, account_id, workload_digest }: Directive,
 	userId: string,
 	verdict: "approved" | "rejected",
 	body: AnswerBody,
 ): Promise<void> {
-	await db
-		.insertInto("approvals")
-		.values({
-			id: newId(nowMs),
-			account_id: directive.account_id,
-			directive_id: directive.id,
-			command_id: null,
-			workload_digest: directive.workload_digest,
-			verdict,
-			approver_user_id: userId,
-			reason: body?.reason ?? null,
-			expires_at: verdict === "approved" ? nowMs + ANSWER_VALID_MS : null,
-			created_at: nowMs,
-		})
-		.execute();
+	const about = { accountId: account_id, directiveId: id, commandId: null, workloadDigest: workload_digest };
+	const { reason, expires_in_seconds: validSeconds } = body ?? {};
+	return keepAnswer(session, { ...about, verdict, userId, reason, validSeconds });
 }

@@ -8,6 +8,7 @@ import { receiptsOfOurOwn } from "../receipts/own-receipt.ts";
 import type { Services } from "../services.ts";
 import type { Store } from "../store/store.ts";
 import { clean, DEFAULT_RETENTION } from "./clean.ts";
+import { expireApprovals } from "./expire-approvals.ts";
 import { markOffline, reapLeases } from "./reap.ts";
 
 interface Job {
@@ -21,6 +22,7 @@ const JOBS: readonly Job[] = [
 	{ name: "reap leases", everyMs: 2_000, run: reapLeases },
 	{ name: "mark territories offline", everyMs: 30_000, run: markOffline },
 	{ name: "time out commands", everyMs: 5_000, run: (store) => store.transaction(timeOutCommands) },
+	{ name: "expire approvals", everyMs: 60_000, run: expireApprovals },
 	{ name: "receipts that no node gives", everyMs: 5_000, run: receiptsOfOurOwn },
 	{ name: "journal audit events", everyMs: 10_000, run: (store, { keys }) => journalEvents(store, keys) },
 	{ name: "forget old files", everyMs: 3_600_000, run: forgetOldFiles },
