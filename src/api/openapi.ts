@@ -75,6 +75,7 @@ function describe(name: string, row: Operation): JsonSchema {
 			...parametersOf(row.path, "path"),
 			...parametersOf(row.query, "query"),
 			...(row.idempotency === "key" ? [IDEMPOTENCY_KEY] : []),
+			...(row.answersAs === "event-stream" ? [LAST_EVENT_ID] : []),
 		],
 		...(row.body === null
 			? {}
@@ -89,6 +90,14 @@ const IDEMPOTENCY_KEY: JsonSchema = {
 	required: false,
 	description: "The same key again gives the first answer again.",
 	schema: { type: "string", minLength: 1, maxLength: 255 },
+};
+
+const LAST_EVENT_ID: JsonSchema = {
+	name: "Last-Event-ID",
+	in: "header",
+	required: false,
+	description: "The id of the last event that was seen: the stream goes on after it.",
+	schema: { type: "string" },
 };
 
 function securityOf({ callers }: Operation): readonly JsonSchema[] {
@@ -124,11 +133,13 @@ function responsesOf(row: Operation): JsonSchema {
 
 /** What an operation may be refused with: its own failures, and those that its kind has. */
 export function failuresOf(row: Operation): readonly ApiFailure[] {
+	const hasParameters = [row.path, row.query].some(({ shape }) => Object.keys(shape).length > 0);
 	const codes = [
 		...row.failures,
 		...ALWAYS,
 		...(row.callers.includes("anyone") ? [] : NEEDS_CREDENTIAL),
 		...(row.body === null ? [] : TAKES_BODY),
+		...(hasParameters ? (["validation-failed"] as const) : []),
 		...(row.rate === null ? [] : (["rate-limited"] as const)),
 	];
 	return [...new Set(codes)];

@@ -11,8 +11,18 @@ export function afterId({ cursor }: PageQuery): string | undefined {
 	if (cursor === undefined) return undefined;
 	const id = Buffer.from(cursor, "base64url").toString("utf8");
 	if (/^[0-9A-Za-z_.:-]{1,200}$/.test(id)) return id;
+	throw wrongCursor();
+}
+
+/** A number at the beginning of such an id, where a list is ordered by one. */
+export function wholeNumberOf(text: string | undefined): number {
+	if (text !== undefined && /^-?\d{1,15}$/.test(text)) return Number(text);
+	throw wrongCursor();
+}
+
+function wrongCursor(): Error {
 	const problem = "cursor: it is not what `next_cursor` said";
-	throw refusal("validation-failed", { what: "The request", problems: problem }, { details: [problem] });
+	return refusal("validation-failed", { what: "The request", problems: problem }, { details: [problem] });
 }
 
 /** Asked for one more than the limit: whether it came says whether there are further ones. */

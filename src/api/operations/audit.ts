@@ -37,7 +37,7 @@ export const auditOperations = {
 		route: `${API}/approvals`,
 		effect: "read",
 		callers: READERS,
-		query: people.pageQuerySchema.extend({ directive_id: z.string().max(128).optional() }),
+		query: people.approvalFilterSchema,
 		answers: { 200: people.pageOf("approvals", people.approvalRecordSchema) },
 		rate: "people",
 		command: { words: ["approvals"], operands: [] },

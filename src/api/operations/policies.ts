@@ -54,7 +54,7 @@ export const policyOperations = {
 		effect: "read",
 		callers: READERS,
 		path: byId,
-		query: people.pageQuerySchema,
+		query: people.pageQuerySchema.extend({ changed_by_user_id: wireIdSchema.optional() }),
 		answers: { 200: people.pageOf("versions", people.policySchema) },
 		failures: ["not-found"],
 		rate: "people",

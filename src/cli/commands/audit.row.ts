@@ -12,6 +12,8 @@ const filters: readonly MemberFlag[] = [
 		summary: "only these",
 	},
 	{ name: "--directive", value: "ID", member: "directive_id", summary: "only those about it" },
+	{ name: "--command", value: "ID", member: "command_id", summary: "only those about this device command" },
+	{ name: "--territory", value: "ID", member: "territory_id", summary: "only those about this machine" },
 	{ name: "--user", value: "ID", member: "actor_user_id", summary: "only what this person did" },
 	{ name: "--since", value: "TIME", member: "since", summary: "from this time on, as 2026-11-21T08:00:00Z" },
 	{ name: "--until", value: "TIME", member: "until", summary: "before this time" },

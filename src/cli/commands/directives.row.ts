@@ -40,6 +40,11 @@ const approveRow: CommandRow = {
 	flags: [
 		{ name: "--reason", value: "TEXT", summary: reason.summary },
 		{ name: "--digest", value: "DIGEST", summary: "of the workload that you looked at, where that was elsewhere" },
+		{
+			name: "--for",
+			value: "TIME",
+			summary: "how long the yes counts, as 2h; what was not begun by then is canceled; default 1d",
+		},
 		serverFlag,
 		jsonFlag,
 	],
@@ -114,7 +119,19 @@ export const directiveRows: readonly CommandRow[] = [
 		operation: "approvals.list",
 		summary: "list who approved and rejected what",
 		description: "Lists answers of people to directives and commands, newest first.",
-		flags: [{ name: "--directive", value: "ID", member: "directive_id", summary: "only those about it" }, ...pageFlags],
+		flags: [
+			{ name: "--directive", value: "ID", member: "directive_id", summary: "only those about it" },
+			{ name: "--command", value: "ID", member: "command_id", summary: "only those about this device command" },
+			{ name: "--user", value: "ID", member: "approver_user_id", summary: "only this person's" },
+			{
+				name: "--verdict",
+				value: "VERDICT",
+				member: "verdict",
+				choices: ["approved", "rejected"],
+				summary: "only these",
+			},
+			...pageFlags,
+		],
 		examples: [{ command: "vouch approvals --directive 019a…", says: "Who said yes to this:" }],
 	}),
 ];

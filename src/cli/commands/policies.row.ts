@@ -49,7 +49,10 @@ export const policyRows = [
 		summary: "list every version that a policy had",
 		description: "Lists the versions of a policy, newest first. None is ever lost; --json has them whole.",
 		operands: [policy],
-		flags: pageFlags,
+		flags: [
+			{ name: "--user", value: "ID", member: "changed_by_user_id", summary: "only what this person changed" },
+			...pageFlags,
+		],
 		examples: [{ command: "vouch policies versions 019a…", says: "What it said before:" }],
 	}),
 	operationRow({

@@ -29,7 +29,14 @@ function shownApproval(row: ApprovalRow): z.input<typeof approvalRecordSchema> {
 
 function matching({ db }: Session, { identity }: Context, filter: Filter) {
 	let events = db.selectFrom("audit_events").selectAll().where("account_id", "=", personOf(identity).accountId);
-	for (const column of ["event_type", "severity", "directive_id", "actor_user_id"] as const) {
+	for (const column of [
+		"event_type",
+		"severity",
+		"directive_id",
+		"command_id",
+		"territory_id",
+		"actor_user_id",
+	] as const) {
 		const value = filter[column];
 		if (value !== undefined) events = events.where(column, "=", value);
 	}
@@ -71,11 +78,12 @@ export const auditHandlers = {
 	"approvals.list": ({ identity, store }, { query }) =>
 		store.read(async ({ db }) => {
 			const after = afterId(query);
-			const rows = await db
-				.selectFrom("approvals")
-				.selectAll()
-				.where("account_id", "=", personOf(identity).accountId)
-				.$if(query.directive_id !== undefined, (found) => found.where("directive_id", "=", query.directive_id ?? ""))
+			let answers = db.selectFrom("approvals").selectAll().where("account_id", "=", personOf(identity).accountId);
+			for (const column of ["directive_id", "command_id", "approver_user_id", "verdict"] as const) {
+				const value = query[column];
+				if (value !== undefined) answers = answers.where(column, "=", value);
+			}
+			const rows = await answers
 				.$if(after !== undefined, (found) => found.where("id", "<", after ?? ""))
 				.orderBy("id", "desc")
 				.limit(query.limit + 1)

@@ -5,7 +5,7 @@ import { personOf } from "../directives/create.ts";
 import type { Context, Handlers } from "../http/handlers.ts";
 import { made } from "../http/idempotency.ts";
 import { refusal } from "../http/refusal.ts";
-import { afterId, type PageQuery, pageOfRows } from "../paging.ts";
+import { afterId, type PageQuery, pageOfRows, wholeNumberOf } from "../paging.ts";
 import { flagOf, jsonOf, jsonText, timeOf } from "../rows.ts";
 import type { Session } from "../store/store.ts";
 import type { PolicyRow } from "../store/tables.ts";
@@ -94,8 +94,8 @@ async function change(context: Context, id: string, given: Changed): Promise<Pol
 function afterPlace(query: PageQuery): { readonly priority: number; readonly id: string } | undefined {
 	const after = afterId(query);
 	if (after === undefined) return undefined;
-	const [priority = "", id = ""] = after.split(":");
-	return { priority: Number(priority) || 0, id };
+	const [priority, id = ""] = after.split(":");
+	return { priority: wholeNumberOf(priority), id };
 }
 
 /** A scope names somebody or something of this account. */
@@ -154,11 +154,14 @@ export const policyHandlers = {
 		context.store.read(async (session) => {
 			const { id } = await ownPolicy(session, context, path.policy_id);
 			const after = afterId(query);
+			const before = after === undefined ? undefined : wholeNumberOf(after);
+			const { changed_by_user_id: by } = query;
 			const rows = await session.db
 				.selectFrom("policy_versions")
 				.selectAll()
 				.where("policy_id", "=", id)
-				.$if(after !== undefined, (found) => found.where("version", "<", Number(after)))
+				.$if(before !== undefined, (found) => found.where("version", "<", before ?? 0))
+				.$if(by !== undefined, (found) => found.where("changed_by_user_id", "=", by ?? ""))
 				.orderBy("version", "desc")
 				.limit(query.limit + 1)
 				.execute();
