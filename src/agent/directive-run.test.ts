@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import pino from "pino";
 import type { Lease } from "../api/conduits/schema.ts";
+import { digestOf, hexOfDigest } from "../core/index.ts";
 import { ConduitsClient } from "./conduits-client.ts";
 import { DirectiveRun, type DirectiveRunParts } from "./directive-run.ts";
 import type { Engine, Execution, ExecutionTies } from "./engine.ts";
@@ -176,4 +177,64 @@ test("a control plane without a place for receipts hears of the end all the same
 	await made.clock.forward(1000);
 	assert.equal(await made.outcome, "delivered");
 	assert.deepEqual(await made.log.read(made.clock.nowMs), []);
+});
+
+/** Files are really written and read: time goes on until that is done. */
+async function outcomeOf({ outcome, clock }: Scene): Promise<string> {
+	let settled: string | undefined;
+	void outcome.then((each) => {
+		settled = each;
+	});
+	while (settled === undefined) await clock.forward(1000);
+	return settled;
+}
+
+/** Ends with one file, which the engine has handed over. */
+async function endedWithFile(context: TestContext, made: Scene): Promise<void> {
+	const folder = mkdtempSync(join(tmpdir(), "vouch-run-files-"));
+	context.after(() => rmSync(folder, { recursive: true, force: true }));
+	const digest = digestOf("built");
+	mkdirSync(join(folder, "artifacts"));
+	writeFileSync(join(folder, "artifacts", hexOfDigest(digest)), "built");
+	await made.ties().keepArtifacts(join(folder, "artifacts"));
+	made.end({ ...ENDED, artifacts: [{ name: "a", bytes: 5, digest }] });
+}
+
+test("files go before the receipt and the end, and are kept no longer than these", async (context) => {
+	const made = scene(context);
+	await made.clock.forward(1000);
+	await endedWithFile(context, made);
+	assert.equal(await outcomeOf(made), "delivered");
+	assert.deepEqual(made.said.slice(-3), ["artifacts", "receipt", "finished"]);
+	assert.equal(existsSync(made.log.artifactFolder("d-1")), false);
+});
+
+test("files that can't be sent are kept with their end, and it is not told without them; ones that are refused don't hold it back", async (context) => {
+	const made = scene(context);
+	await made.clock.forward(1000);
+	made.answers = (what) => ({ status: what === "artifacts" ? 503 : 200, body: {}, retryAfterSeconds: null });
+	await endedWithFile(context, made);
+	assert.equal(await outcomeOf(made), "kept");
+	assert.deepEqual([made.said.includes("receipt"), made.said.includes("finished")], [false, false]);
+	assert.equal((await made.log.read(made.clock.nowMs))[0]?.artifacts?.length, 1);
+	await made.log.sweep();
+	assert.equal(existsSync(made.log.artifactFolder("d-1")), true, "an end names them");
+	const refused = scene(context);
+	await refused.clock.forward(1000);
+	refused.answers = (what) => ({ status: what === "artifacts" ? 409 : 200, body: {}, retryAfterSeconds: null });
+	await endedWithFile(context, refused);
+	assert.equal(await outcomeOf(refused), "delivered");
+});
+
+test("files of a lease that was lost are dropped, and those that a kill left are swept", async (context) => {
+	const made = scene(context);
+	await made.clock.forward(1000);
+	made.answers = (what) => ({ status: what === "heartbeat" ? 403 : 200, body: {}, retryAfterSeconds: null });
+	await made.clock.forward(11_000);
+	await endedWithFile(context, made);
+	assert.equal(await outcomeOf(made), "lost");
+	assert.equal(existsSync(made.log.artifactFolder("d-1")), false);
+	mkdirSync(made.log.artifactFolder("d-2"));
+	await made.log.sweep();
+	assert.equal(existsSync(made.log.artifactFolder("d-2")), false);
 });

@@ -115,6 +115,7 @@ export class DirectiveRun {
 		this.#driver = execution.driver;
 		if (this.#lost.signal.aborted) {
 			beating.abort();
+			await finishedLog.dropArtifacts(this.lease.directive_id);
 			return "lost";
 		}
 		const report = await this.#keep(this.#endOf(execution, uploader.cut), execution);

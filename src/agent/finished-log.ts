@@ -50,6 +50,11 @@ export class FinishedLog {
 		});
 	}
 
+	/** Nobody wants them any more. */
+	dropArtifacts(directiveId: string): Promise<void> {
+		return this.#after(() => rm(this.artifactFolder(directiveId), { recursive: true, force: true }));
+	}
+
 	append(report: UndeliveredReport): Promise<void> {
 		return this.#after(async () => {
 			const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
