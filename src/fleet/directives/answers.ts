@@ -40,6 +40,7 @@ export function approve(services: Services): Approve {
 		context.store.transaction(async (session) => {
 			const { userId } = personOf(context.identity);
 			const directive = await ownDirective(session, context, path);
+			context.note({ directiveId: directive.id });
 			const what = `Approving ${directive.id}`;
 			if (directive.requested_by_user_id === userId)
 				throw refusal("forbidden", { what, reason: "you cannot approve own directives; somebody else must" });
@@ -51,7 +52,6 @@ export function approve(services: Services): Approve {
 			const approvals = await yesesTo(session, directive);
 			const missing = directive.approvals_needed - new Set(approvals.map((one) => one.approver_user_id)).size;
 			if (missing <= 0) await admit(session, directive, approvals.map(approvalOf), userId, services);
-			context.note({ directiveId: directive.id });
 			const state = missing > 0 ? "awaiting_approval" : "queued";
 			const answer = { directive_id: directive.id, state, approved_by_user_id: userId } as const;
 			return { status: 200, body: { ...answer, approvals_missing: Math.max(0, missing) } };
@@ -89,6 +89,7 @@ export function reject(): Reject {
 		context.store.transaction(async (session) => {
 			const { userId } = personOf(context.identity);
 			const directive = await ownDirective(session, context, path);
+			context.note({ directiveId: directive.id });
 			mustWait(directive, `Rejecting ${directive.id}`);
 			await recordAnswer(session, directive, userId, "rejected", body);
 			await change(session, directive, "reject", { finished_at: session.nowMs });
@@ -99,7 +100,6 @@ export function reject(): Reject {
 				directiveId: directive.id,
 				payload: { rejected_by_user_id: userId },
 			});
-			context.note({ directiveId: directive.id });
 			return { status: 200, body: { directive_id: directive.id, state: "canceled" } };
 		});
 }
