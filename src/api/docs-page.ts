@@ -68,8 +68,8 @@ const ANSWERS = {
 } as const;
 
 function rateOf(name: keyof typeof RATES): string {
-	const { requests, windowMs, by } = RATES[name];
-	return `${requests} in ${windowMs / 60_000} min by ${by}`;
+	const { requests, windowMs, by, past } = RATES[name];
+	return `${requests} in ${windowMs / 60_000} min by ${by}; past that ${past === "waits" ? "each waits its turn" : "refused"}`;
 }
 
 function commandOf({ words, operands }: NonNullable<Operation["command"]>): string {
@@ -157,4 +157,4 @@ color:#fff;font-size:12px;background:#555}.GET{background:#1a7f37}.POST{backgrou
 dt{color:var(--soft)}dd{margin:0}table{border-collapse:collapse;width:100%;font-size:13px}
 td{border-top:1px solid var(--line);padding:.25rem .6rem .25rem 0;vertical-align:top}td:first-child{white-space:nowrap;width:1%}
 details>summary{cursor:pointer;color:var(--soft);font-size:13px}.type details{display:inline-block}.type ul{margin:.2rem 0;padding-left:1.1rem}
-@media(max-width:50rem){body{display:block}nav{position:static;height:auto;border:0}main{padding:1rem}}`;
+@media(max-width:50rem){body{display:block}nav{position:static;height:auto;border:0}nav>ul{columns:2}nav>ul>li{break-inside:avoid;margin-top:0}main{padding:1rem}}`;

@@ -12,6 +12,15 @@ const since =
 		const time = item[member];
 		return typeof time === "string" ? formatDurationMs(Math.max(0, Date.now() - Date.parse(time))) : "-";
 	};
+/** A time that may be yet to come. */
+const when =
+	(member: string) =>
+	(item: Members): string => {
+		const time = item[member];
+		if (typeof time !== "string") return "-";
+		const awayMs = Date.parse(time) - Date.now();
+		return awayMs > 0 ? `in ${formatDurationMs(awayMs)}` : `${formatDurationMs(-awayMs)} ago`;
+	};
 const of =
 	(member: string) =>
 	(item: Members): string =>
@@ -98,16 +107,16 @@ const LISTS: Partial<Record<OperationName, readonly Column[]>> = {
 		["TOKEN", of("id")],
 		["NAME", of("name")],
 		["ROLE", of("role")],
-		["USED", since("last_used_at")],
-		["EXPIRES", of("expires_at")],
-		["REVOKED", of("revoked_at")],
+		["USED", when("last_used_at")],
+		["EXPIRES", when("expires_at")],
+		["REVOKED", when("revoked_at")],
 	],
 	"enrollmentTokens.list": [
 		["TOKEN", of("id")],
 		["AGE", since("created_at")],
-		["EXPIRES", of("expires_at")],
-		["USED", of("used_at")],
-		["REVOKED", of("revoked_at")],
+		["EXPIRES", when("expires_at")],
+		["USED", when("used_at")],
+		["REVOKED", when("revoked_at")],
 	],
 	"policies.dryRun": [
 		["DIRECTIVE", of("directive_id")],
@@ -119,19 +128,38 @@ const LISTS: Partial<Record<OperationName, readonly Column[]>> = {
 	],
 };
 
+/** What to do where a list has nothing. */
+const WHERE_NOTHING_IS: Partial<Record<OperationName, string>> = {
+	"directives.list": "No directives. Ask for one: vouch submit -- COMMAND",
+	"facilities.list": "No facilities. Make one: vouch facility create --empty --name app",
+	"territories.list": "No territories. Make a token for a machine: vouch tokens enroll",
+	"policies.list": "No policies: nothing is forbidden but what always is. Make one: vouch policies create --file FILE",
+	"audit.list": "No such events.",
+	"approvals.list":
+		"Nobody has answered anything. What waits for an answer: vouch directives --state awaiting_approval",
+	"commands.list": "No device commands. Send one: vouch commands send CAPABILITY",
+	"tokens.list": "No tokens. Make one: vouch tokens create --name NAME",
+	"enrollmentTokens.list": "No enrollment tokens. Make one: vouch tokens enroll",
+	"users.list": "Nobody. Add somebody: vouch users add --name NAME",
+};
+
 /** An answer for people: a list as a table, anything else as its members. */
 export function viewOf(operation: OperationName, answer: Members): string {
 	const columns = LISTS[operation];
 	if (columns === undefined) return `${membersOf(answer)}\n`;
 	const [items = []] = Object.values(answer).filter((value) => Array.isArray(value)) as Members[][];
+	const nothing = WHERE_NOTHING_IS[operation];
+	if (items.length === 0 && nothing !== undefined) return `${nothing}\n`;
 	const rows = items.map((item) => columns.map(([, cell]) => cell(item)));
 	const head = columns.map(([name]) => paint("dim", name, process.stdout));
-	return `${table([head, ...rows])}\n${endOf(answer)}`;
+	return `${table([head, ...rows])}\n${endOf(answer, items.length)}`;
 }
 
-function endOf({ next_cursor: cursor, judged }: Members): string {
+function endOf({ next_cursor: cursor, judged }: Members, count: number): string {
 	if (typeof cursor === "string") return `There are more: --cursor ${printable(cursor)}\n`;
-	return typeof judged === "number" ? `${judged} directives were judged; these would be judged otherwise.\n` : "";
+	return typeof judged === "number"
+		? `${judged} directives were judged; ${count === 0 ? "none" : "these"} would be judged otherwise.\n`
+		: "";
 }
 
 /** Members by line, in the order in which the server gave them. */
