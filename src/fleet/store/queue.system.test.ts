@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
+import { CompiledQuery, sql } from "kysely";
 import { type Databases, onBothDatabases } from "../../../test/fleet/databases.ts";
 import { newId } from "../../core/index.ts";
-import { type Claim, change, claimable, expired, heldBy, lease, lockDirective } from "./queue.ts";
+import { type Claim, change, claimable, expired, heldBy, lease, lockDirective, readyOf } from "./queue.ts";
 import { addFacility, addOwner, addTerritory, directiveRow, type Owner } from "./sample-rows.ts";
 import { addDirective, assertReadyRows, SampleStores } from "./sample-store.ts";
 import type { Session, Store } from "./store.ts";
@@ -137,6 +138,23 @@ function queueTests(stores: SampleStores, databases: Databases): void {
 			shares.get(second)?.map(({ directive }) => directive.priority),
 			[0, 0],
 		);
+	});
+
+	test("a claim reads the index of what is ready, and nothing that waits behind", async () => {
+		const { store, owner, territory } = await stores.setting();
+		await store.transaction(async (session) => {
+			const busy = await addFacility(session, owner);
+			for (let count = 0; count < 300; count++) await addDirective(session, directiveRow(session, owner, busy));
+		});
+		if (store.kind === "postgres") await store.transaction(({ db }) => sql`analyze directives`.execute(db));
+		const { accountId } = owner;
+		const plan = await store.transaction(async (session) => {
+			const claim = { accountId, territoryIds: [territory], runs: "specifications", limit: 5, seen: [] } as const;
+			const query = readyOf(session, claim, "untrusted").compile();
+			const explain = store.kind === "sqlite" ? "explain query plan" : "explain";
+			return session.db.executeQuery(CompiledQuery.raw(`${explain} ${query.sql}`, [...query.parameters]));
+		});
+		assert.match(JSON.stringify(plan.rows), /using(?: index)? directives_ready\b/i);
 	});
 
 	test("a facility bound to a territory gives its directives to that one alone", async () => {

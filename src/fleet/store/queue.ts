@@ -166,28 +166,34 @@ interface Ahead extends Omit<Claim, "most"> {
 	readonly seen: readonly string[];
 }
 
-async function firstReady(session: Session, { accountId, territoryIds, profiles, runs, limit, seen }: Ahead) {
-	const ofProfile = (profile: string) => {
-		const query = session.db
-			.selectFrom("directives as d")
-			.innerJoin("facilities as f", "f.id", "d.facility_id")
-			.selectAll("d")
-			.select(["f.repo_url", "f.repo_ref", "f.import_path"])
-			.select(sql<string | null>`case f.affinity when 'none' then null else f.territory_id end`.as("only"))
-			.where("d.account_id", "=", accountId)
-			.where("d.sandbox_profile", "=", profile)
-			.where("d.ready", "=", READY)
-			.$if(seen.length > 0, (found) => found.where("d.id", "not in", seen))
-			.$if(runs === "specifications", (found) => found.where("d.needs_workload", "=", 0))
-			.where((is) => is.or([is("f.affinity", "=", "none"), is("f.territory_id", "in", territoryIds)]))
-			.orderBy("d.priority", "desc")
-			.orderBy("d.id")
-			.limit(limit);
-		return (session.kind === "postgres" ? query.forUpdate(["d", "f"]).skipLocked() : query).execute();
-	};
-	const found: Awaited<ReturnType<typeof ofProfile>> = [];
-	for (const profile of profiles) found.push(...(await ofProfile(profile)));
-	return found.sort(byUrgency).slice(0, limit);
+async function firstReady(session: Session, ahead: Ahead) {
+	const found = [];
+	for (const profile of ahead.profiles) found.push(...(await readyOf(session, ahead, profile).execute()));
+	return found.sort(byUrgency).slice(0, ahead.limit);
+}
+
+/** What the index `directives_ready` gives in its own order, as far as the limit goes. */
+export function readyOf(
+	{ db, kind }: Session,
+	{ accountId, territoryIds, runs, limit, seen }: Omit<Ahead, "profiles">,
+	profile: string,
+) {
+	const query = db
+		.selectFrom("directives as d")
+		.innerJoin("facilities as f", "f.id", "d.facility_id")
+		.selectAll("d")
+		.select(["f.repo_url", "f.repo_ref", "f.import_path"])
+		.select(sql<string | null>`case f.affinity when 'none' then null else f.territory_id end`.as("only"))
+		.where("d.account_id", "=", accountId)
+		.where("d.sandbox_profile", "=", profile)
+		.where("d.ready", "=", READY)
+		.$if(seen.length > 0, (found) => found.where("d.id", "not in", seen))
+		.$if(runs === "specifications", (found) => found.where("d.needs_workload", "=", 0))
+		.where((is) => is.or([is("f.affinity", "=", "none"), is("f.territory_id", "in", territoryIds)]))
+		.orderBy("d.priority", "desc")
+		.orderBy("d.id")
+		.limit(limit);
+	return kind === "postgres" ? query.forUpdate(["d", "f"]).skipLocked() : query;
 }
 
 /** One thing that happens to a locked directive, and what is stored with it. */
