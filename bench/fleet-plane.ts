@@ -29,6 +29,8 @@ export interface Plane {
 	close(): Promise<void>;
 }
 
+export const NODE = "/conduits/v1";
+
 export type Answer = ReturnType<typeof JSON.parse>;
 
 /** A control plane in this process, asked without a network between. */
@@ -74,6 +76,11 @@ export async function openPlane(url: string, directory: string): Promise<Plane> 
 			await store.close();
 		},
 	};
+}
+
+/** Headers of the one who owns it. */
+export function personOf({ owner: { accountId, userId } }: Plane): Readonly<Record<string, string>> {
+	return { "x-account-id": accountId, "x-user-id": userId };
 }
 
 export function addTerritories(plane: Plane, count: number): Promise<readonly string[]> {

@@ -10,10 +10,12 @@ export interface Rival {
 }
 
 const QUEUE = "noop";
+/** As many as our own store opens. */
+const CONNECTIONS = 20;
 
 /** Added, fetched, touched, completed: four changes of each job, one at a time, as a directive has. */
 export async function openPgBoss(url: string): Promise<Rival> {
-	const boss = new PgBoss({ connectionString: url, max: 20 });
+	const boss = new PgBoss({ connectionString: url, max: CONNECTIONS });
 	boss.on("error", () => undefined);
 	await boss.start();
 	await boss.createQueue(QUEUE);
@@ -33,12 +35,13 @@ export async function openPgBoss(url: string): Promise<Rival> {
 	};
 }
 
-/** Added, fetched, completed: its workers know no state between. */
+/** Added, fetched, completed: its workers know no state between, so that its task says that it has begun. */
 export async function openGraphile(url: string): Promise<Rival> {
-	const pool = new pg.Pool({ connectionString: url, max: 24 });
+	const pool = new pg.Pool({ connectionString: url, max: CONNECTIONS });
 	pool.on("error", () => undefined);
 	pool.on("connect", (client) => client.on("error", () => undefined));
 	await runMigrations({ pgPool: pool });
+	await pool.query("create table begun (job_id bigint primary key)");
 	return {
 		async jobs(count, atOnce) {
 			let left = count;
@@ -53,7 +56,8 @@ export async function openGraphile(url: string): Promise<Rival> {
 				logger: new Logger(() => () => {}),
 				pollInterval: 50,
 				taskList: {
-					noop: async () => {
+					noop: async (_payload, { job, query }) => {
+						await query("insert into begun (job_id) values ($1)", [job.id]);
 						left -= 1;
 						if (left === 0) ended.resolve();
 					},

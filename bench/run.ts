@@ -2,7 +2,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import { benchFleet } from "./fleet.ts";
+import { benchFleetClaims } from "./fleet-claims.ts";
+import { benchFleetMemory } from "./fleet-memory.ts";
+import { benchFleetOutput } from "./fleet-output.ts";
+import { benchFleetQueue } from "./fleet-queue.ts";
+import { benchFleetStart } from "./fleet-start.ts";
 import { benchGate } from "./gate.ts";
 import { benchImageRebuild } from "./image-rebuild.ts";
 import { describeMachine } from "./machine.ts";
@@ -24,7 +28,11 @@ interface Bench {
 
 const BENCHES: Readonly<Record<string, Bench>> = {
 	start: { programs: ["bwrap", "podman", "crun"], measure: benchStart },
-	fleet: { programs: [], measure: benchFleet },
+	"fleet-queue": { programs: [], measure: benchFleetQueue },
+	"fleet-claims": { programs: [], measure: benchFleetClaims },
+	"fleet-output": { programs: [], measure: benchFleetOutput },
+	"fleet-memory": { programs: [], measure: benchFleetMemory },
+	"fleet-start": { programs: ["bwrap"], measure: benchFleetStart },
 	gate: { programs: ["tinyproxy", "squid"], measure: benchGate },
 	receipt: { programs: [], measure: benchReceipt },
 	rootfs: { programs: ["umoci", "mksquashfs", "buildah"], measure: benchRootfs },
@@ -35,8 +43,10 @@ const BENCHES: Readonly<Record<string, Bench>> = {
 	"workspace-disk": { programs: ["mksquashfs", "mkfs.erofs"], measure: benchWorkspaceDisk },
 };
 
+/** A name, or what comes before the dash of several. */
 const asked = process.argv.slice(2);
-const unknown = asked.filter((name) => !(name in BENCHES));
+const isAsked = (name: string) => asked.length === 0 || asked.some((one) => name === one || name.startsWith(`${one}-`));
+const unknown = asked.filter((one) => !Object.keys(BENCHES).some((name) => name === one || name.startsWith(`${one}-`)));
 if (unknown.length > 0) {
 	process.stderr.write(
 		`bench: no bench is named ${unknown.join(", ")}; there are ${Object.keys(BENCHES).join(", ")}\n`,
@@ -45,7 +55,7 @@ if (unknown.length > 0) {
 }
 
 for (const [name, { programs, measure }] of Object.entries(BENCHES)) {
-	if (asked.length > 0 && !asked.includes(name)) continue;
+	if (!isAsked(name)) continue;
 	process.stdout.write(`\n== ${name}\n`);
 	const directory = mkdtempSync(join(tmpdir(), `vouch-bench-${name}-`));
 	try {

@@ -1,0 +1,83 @@
+import { join } from "node:path";
+import { startPostgres } from "../test/fleet/postgres-cluster.ts";
+import { type Answer, addFacilities, addTerritories, NODE, openPlane, type Plane, personOf } from "./fleet-plane.ts";
+import { inParallel, openGraphile, openPgBoss } from "./fleet-rivals.ts";
+import { interleave } from "./measure.ts";
+import { type BenchResult, goal, type Measurement, medianOf } from "./report.ts";
+
+const ROUNDS = 4;
+/** So many that what a queue needs to begin is no part of its rate; a person may ask for 1,200 in a minute. */
+const DIRECTIVES = 1_000;
+const AT_ONCE = 50;
+
+/** The control plane's queue beside two others on the same PostgreSQL. */
+export async function benchFleetQueue(directory: string): Promise<BenchResult> {
+	const cluster = startPostgres("durable");
+	try {
+		const sqlite = await openPlane(`sqlite:${join(directory, "store.sqlite")}`, join(directory, "a"));
+		const postgres = await openPlane(cluster.database(), join(directory, "b"));
+		const measurements = [await throughput(sqlite, postgres, () => cluster.database())];
+		await sqlite.close();
+		await postgres.close();
+		return {
+			name: "fleet-queue",
+			measurements,
+			notes: [
+				`${DIRECTIVES} of each, ${AT_ONCE} at once, in one process with the queue; every side's commits are durable.`,
+				"Four changes of each: added, given out, begun, ended. graphile-worker knows no state between: its task adds a row.",
+				"A directive is asked for and reported by HTTP requests that are authenticated, judged, signed and audited beside it.",
+			],
+		};
+	} finally {
+		cluster.stop();
+	}
+}
+
+async function throughput(sqlite: Plane, postgres: Plane, database: () => string): Promise<Measurement> {
+	const [boss, graphile] = [await openPgBoss(database()), await openGraphile(database())];
+	const columns = await interleave(
+		[
+			{ name: "vouch, SQLite", once: () => directives(sqlite) },
+			{ name: "vouch, PostgreSQL", once: () => directives(postgres) },
+			{ name: "pg-boss", once: () => boss.jobs(DIRECTIVES, AT_ONCE) },
+			{ name: "graphile-worker", once: () => graphile.jobs(DIRECTIVES, AT_ONCE) },
+		],
+		ROUNDS,
+	);
+	await boss.close();
+	await graphile.close();
+	const ours = medianOf(columns, "vouch, PostgreSQL");
+	const goals = ["pg-boss", "graphile-worker"].map((name) => {
+		const ratio = ours / medianOf(columns, name);
+		return goal(`ahead of ${name}`, `${ratio.toFixed(2)} times its rate`, () => ratio > 1);
+	});
+	const title = "Submitted, leased, started, finished";
+	return { title, unit: "directives/s", columns, base: "vouch, PostgreSQL", goals };
+}
+
+async function directives(plane: Plane): Promise<number> {
+	plane.pass();
+	const territories = await addTerritories(plane, AT_ONCE);
+	const facilities = await addFacilities(plane, DIRECTIVES);
+	const person = personOf(plane);
+	const startedMs = performance.now();
+	await inParallel(DIRECTIVES, AT_ONCE, (at) =>
+		plane.call(`/mothership/api/v1/facilities/${facilities[at]}/directives`, { command: "true" }, person),
+	);
+	await Promise.all(territories.map((territoryId) => work(plane, territoryId)));
+	return (DIRECTIVES / (performance.now() - startedMs)) * 1000;
+}
+
+/** A node that does nothing, until there is nothing more. */
+async function work(plane: Plane, territoryId: string): Promise<void> {
+	const node = { "x-nexus-territory-id": territoryId };
+	for (;;) {
+		const { directives: leases } = await plane.call(`${NODE}/polls`, { max_directives_to_claim: 5 }, node);
+		if (leases.length === 0) return;
+		for (const { directive_id: id, directive_token } of leases as Answer[]) {
+			const headers = { ...node, authorization: `Bearer ${directive_token}` };
+			await plane.call(`${NODE}/directives/${id}/started`, {}, headers);
+			await plane.call(`${NODE}/directives/${id}/finished`, { status: "succeeded", exit_code: 0 }, headers);
+		}
+	}
+}
