@@ -15,7 +15,7 @@ export interface Operand {
 	readonly name: string;
 	readonly summary: string;
 	readonly presence: "required" | "optional" | "one-or-more";
-	readonly completes: "file" | "run" | "image" | "nothing";
+	readonly completes: Known | "file" | "nothing";
 	/** Fixed values, offered by completion and checked on the way in. */
 	readonly choices?: readonly string[];
 }
@@ -29,8 +29,24 @@ export interface Flag {
 	readonly summary: string;
 	/** Fixed values, offered by completion and checked on the way in. */
 	readonly choices?: readonly string[];
-	readonly completes?: "file" | "directory" | "image";
+	readonly completes?: Known | "file" | "directory";
 }
+
+/** What has names that Vouch knows, and the commands that print them, one a line. */
+export const KNOWN = {
+	run: ["runs --ids"],
+	run_or_directive: ["runs --ids", "directives --ids"],
+	image: ["image ls --names"],
+	directive: ["directives --ids"],
+	facility: ["facility ls --ids"],
+	territory: ["territories --ids"],
+	policy: ["policies --ids"],
+	command: ["commands --ids"],
+	enrollment_token: ["tokens enrollments --ids"],
+	token: ["tokens --ids"],
+	user: ["users --ids"],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
+export type Known = keyof typeof KNOWN;
 
 export interface Example {
 	readonly command: string;

@@ -20,7 +20,7 @@ const attachmentRow: CommandRow = {
 	path: ["commands", "attachment"],
 	summary: "print the file that came with a command's result",
 	description: "Prints the attachment of a command's result, bytes untouched.",
-	operands: [{ name: "command", summary: command.summary, presence: "required", completes: "nothing" }],
+	operands: [{ name: "command", summary: command.summary, presence: "required", completes: "command" }],
 	flags: [serverFlag],
 	examples: [{ command: "vouch commands attachment 019a… > photo.jpg", says: "The picture of a `camera.snap`:" }],
 	load: async () => (await import("./directives.ts")).attachmentAction,

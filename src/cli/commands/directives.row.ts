@@ -25,7 +25,7 @@ export const runOrDirective: Operand = {
 	name: "id",
 	summary: "a run here: its id, the beginning of it, or `last`; or a directive of the fleet: its whole id",
 	presence: "required",
-	completes: "run",
+	completes: "run_or_directive",
 };
 
 const bytes = { operands: [runOrDirective], flags: [serverFlag] } as const;
@@ -36,7 +36,7 @@ const approveRow: CommandRow = {
 	description:
 		"Shows what a directive would run, and approves exactly that: the answer names the digest of what was shown, and is refused " +
 		"when the directive is another by then. Nobody approves their own. Where the policy asks for several people, it says how many are missing.",
-	operands: [{ name: "directive", summary: directive.summary, presence: "required", completes: "nothing" }],
+	operands: [{ name: "directive", summary: directive.summary, presence: "required", completes: "directive" }],
 	flags: [
 		{ name: "--reason", value: "TEXT", summary: reason.summary },
 		{ name: "--digest", value: "DIGEST", summary: "of the workload that you looked at, where that was elsewhere" },

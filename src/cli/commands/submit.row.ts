@@ -15,6 +15,7 @@ export const submitRow: CommandRow = {
 		{
 			name: "--facility",
 			value: "FACILITY",
+			completes: "facility",
 			summary: "workspace that it runs in, by id or name; default the only one",
 		},
 		{
@@ -32,6 +33,7 @@ export const submitRow: CommandRow = {
 		{
 			name: "--image",
 			value: "IMAGE",
+			completes: "image",
 			summary: "run in this image: NAME of this machine's store, or NAME@sha256:… of its machine's or a registry's",
 		},
 		{

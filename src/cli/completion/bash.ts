@@ -1,5 +1,5 @@
-import type { CommandRow, Flag } from "../command.ts";
-import { groupsOf, IMAGE_NAMES, quote, RUN_IDS, wordsAfter, wrapsCommand } from "./words.ts";
+import { type CommandRow, type Flag, KNOWN, type Known } from "../command.ts";
+import { groupsOf, isKnown, lookUp, quote, wordsAfter, wrapsCommand } from "./words.ts";
 
 /**
  * Knows the command, walks to the cursor over flags and their values, and then completes a value, a flag or an operand. Readline
@@ -40,8 +40,10 @@ ${rows.map(bashCommand).join("\n")}
   if [ "$at" -gt "$COMP_CWORD" ]; then _vouch_value "$command" "$flag"; return; fi
   case $cur in -*) _vouch_words "$flags --help"; return ;; esac
   case $operand in
-    run) _vouch_words "$(${RUN_IDS})" ;;
-    image) _vouch_words "$(${IMAGE_NAMES})"; compopt -o default ;;
+${Object.keys(KNOWN)
+	.filter(isKnown)
+	.map((known) => `    ${known}) ${bashKnown(known)}`)
+	.join("\n")}
     file) compopt -o default ;;
     *) _vouch_words "$operand" ;;
   esac
@@ -57,6 +59,11 @@ ${rows.flatMap((row) => row.flags.flatMap((flag) => bashValue(row, flag))).join(
 }
 complete -F _vouch vouch
 `;
+}
+
+/** An image is also what a folder or an archive holds. */
+function bashKnown(known: Known): string {
+	return `_vouch_words "$(${lookUp(known)})"${known === "image" ? "; compopt -o default" : ""} ;;`;
 }
 
 function list(rows: readonly CommandRow[], before: readonly string[]): string {
@@ -82,6 +89,6 @@ function bashValue(row: CommandRow, flag: Flag): readonly string[] {
 	const pattern = `    ${quote(`${row.path.join(" ")} ${flag.name}`)})`;
 	if (flag.choices !== undefined) return [`${pattern} _vouch_words ${quote(flag.choices.join(" "))} ;;`];
 	if (flag.completes === undefined) return [];
-	if (flag.completes === "image") return [`${pattern} _vouch_words "$(${IMAGE_NAMES})"; compopt -o default ;;`];
+	if (isKnown(flag.completes)) return [`${pattern} ${bashKnown(flag.completes)}`];
 	return [`${pattern} compopt -o ${flag.completes === "file" ? "default" : "dirnames"} ;;`];
 }

@@ -8,6 +8,8 @@ import { rows } from "../commands/index.ts";
 import { completionScript, type Shell, shells } from "./index.ts";
 
 const RUN = "0190a000-0000-7000-8000-000000000001";
+const DIRECTIVE = "0190b000-0000-7000-8000-000000000001";
+const FACILITY = "0190f000-0000-7000-8000-000000000001";
 let directory = "";
 
 /** A folder with the three scripts, a `vouch` that knows one run, a file and a sub-folder to complete. */
@@ -18,7 +20,7 @@ before(() => {
 	writeFileSync(
 		join(directory, "bin/vouch"),
 		`#!/bin/sh
-case "$*" in "runs --ids") echo ${RUN} ;; "image ls --names") printf 'app\\ntools\\n' ;; *) exit 1 ;; esac
+case "$*" in "runs --ids") echo ${RUN} ;; "directives --ids") echo ${DIRECTIVE} ;; "facility ls --ids") echo ${FACILITY} ;; "image ls --names") printf 'app\\ntools\\n' ;; *) exit 1 ;; esac
 `,
 	);
 	chmodSync(join(directory, "bin/vouch"), 0o755);
@@ -128,7 +130,10 @@ const COMMON: readonly Expected[] = [
 	{ line: "vouch logs --only ", has: ["stdout", "stderr"] },
 	{ line: "vouch key show --", has: ["--public", "--json"], hasNot: ["--allow", "--diff"] },
 	{ line: "vouch show --", has: ["--diff", "--json"], hasNot: ["--public"] },
-	{ line: "vouch show ", has: [RUN] },
+	{ line: "vouch show ", has: [RUN, DIRECTIVE] },
+	{ line: "vouch cancel ", has: [DIRECTIVE], hasNot: [RUN] },
+	{ line: "vouch directives --facility ", has: [FACILITY], hasNot: [DIRECTIVE] },
+	{ line: "vouch territories show ", has: [], hasNot: [FACILITY] },
 	{ line: "vouch logs 01", has: [RUN] },
 	{ line: "vouch completion ", has: ["bash", "zsh", "fish"] },
 	{ line: "vouch image ", has: ["build", "ls", "push", "pull", "verify"], hasNot: ["run", "app"] },

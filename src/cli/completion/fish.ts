@@ -1,5 +1,5 @@
-import type { CommandRow, Flag } from "../command.ts";
-import { groupsOf, IMAGE_NAMES, quote, RUN_IDS, wordsAfter, wrapsCommand } from "./words.ts";
+import type { CommandRow, Flag, Known } from "../command.ts";
+import { groupsOf, isKnown, lookUp, quote, wordsAfter, wrapsCommand } from "./words.ts";
 
 /**
  * `__vouch_at` asks for words by their place, since fish's own `__fish_seen_subcommand_from` finds them anywhere: `show` is a
@@ -60,10 +60,14 @@ function fishCommand(row: CommandRow): readonly string[] {
 	const [operand] = row.operands;
 	if (operand?.choices !== undefined)
 		lines.push(`complete -c vouch -n ${condition} -a ${quote(operand.choices.join(" "))}`);
-	else if (operand?.completes === "run") lines.push(`complete -c vouch -n ${condition} -a '(${RUN_IDS})'`);
-	else if (operand?.completes === "image") lines.push(`complete -c vouch -n ${condition} -F -a '(${IMAGE_NAMES})'`);
+	else if (isKnown(operand?.completes)) lines.push(`complete -c vouch -n ${condition} ${fishKnown(operand.completes)}`);
 	else if (operand?.completes === "file") lines.push(`complete -c vouch -n ${condition} -F`);
 	return lines;
+}
+
+/** An image is also what a folder or an archive holds. */
+function fishKnown(known: Known): string {
+	return `${known === "image" ? "-F " : ""}-a '(${lookUp(known)})'`;
 }
 
 function fishFlag(flag: Flag): string {
@@ -71,7 +75,7 @@ function fishFlag(flag: Flag): string {
 	if (flag.value !== undefined) parts.push("-r");
 	if (flag.choices !== undefined) parts.push(`-a ${quote(flag.choices.join(" "))}`);
 	if (flag.completes === "file") parts.push("-F");
-	if (flag.completes === "image") parts.push(`-F -a '(${IMAGE_NAMES})'`);
+	if (isKnown(flag.completes)) parts.push(fishKnown(flag.completes));
 	if (flag.completes === "directory") parts.push("-a '(__fish_complete_directories)'");
 	return `${parts.join(" ")} -d ${quote(flag.summary)}`;
 }

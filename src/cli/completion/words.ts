@@ -1,10 +1,13 @@
-import type { CommandRow } from "../command.ts";
+import { type CommandRow, KNOWN, type Known } from "../command.ts";
 
-/** Prints ids alone, one a line. */
-export const RUN_IDS = "vouch runs --ids 2>/dev/null";
+/** Words of a shell that print what there is; nothing where that can't be said soon: a control plane may be far away. */
+export function lookUp(known: Known): string {
+	return KNOWN[known].map((command) => `timeout 2 vouch ${command} 2>/dev/null`).join("; ");
+}
 
-/** Prints names of images alone, one a line. */
-export const IMAGE_NAMES = "vouch image ls --names 2>/dev/null";
+export function isKnown(completes: string | undefined): completes is Known {
+	return completes !== undefined && Object.hasOwn(KNOWN, completes);
+}
 
 export interface Word {
 	readonly word: string;

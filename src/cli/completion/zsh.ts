@@ -1,5 +1,5 @@
-import type { CommandRow, Flag, Operand } from "../command.ts";
-import { groupsOf, IMAGE_NAMES, quote, RUN_IDS, type Word, wordsAfter, wrapsCommand } from "./words.ts";
+import type { CommandRow, Flag, Known, Operand } from "../command.ts";
+import { groupsOf, isKnown, lookUp, quote, type Word, wordsAfter, wrapsCommand } from "./words.ts";
 
 export function zshScript(rows: readonly CommandRow[]): string {
 	return `#compdef vouch
@@ -25,8 +25,10 @@ if [[ $funcstack[1] == _vouch ]]; then _vouch "$@"; else compdef _vouch vouch; f
 `;
 }
 
-/** Names, and files besides: an image is also what a folder or an archive holds. */
-const IMAGES = `{compadd -- $(${IMAGE_NAMES}); _files}`;
+/** An image is also what a folder or an archive holds. */
+function zshKnown(known: Known): string {
+	return `{compadd -- $(${lookUp(known)})${known === "image" ? "; _files" : ""}}`;
+}
 
 function described(words: readonly Word[]): string {
 	return words.map(({ word, summary }) => quote(`${word}:${summary}`)).join(" ");
@@ -52,18 +54,14 @@ function plain(text: string): string {
 	return text.replace(/[[\]:\\]/g, " ").trim();
 }
 
-function zshValues(flag: Flag): string {
-	if (flag.choices !== undefined) return `(${flag.choices.join(" ")})`;
-	if (flag.completes === "image") return IMAGES;
-	if (flag.completes === "directory") return "_files -/";
-	return flag.completes === "file" ? "_files" : " ";
+function zshValues({ choices, completes }: Pick<Flag, "choices"> & { readonly completes?: string }): string {
+	if (choices !== undefined) return `(${choices.join(" ")})`;
+	if (isKnown(completes)) return zshKnown(completes);
+	if (completes === "directory") return "_files -/";
+	return completes === "file" ? "_files" : " ";
 }
 
 function zshOperand(operand: Operand): string {
 	if (operand.presence === "one-or-more") return quote(`*::${operand.name}:_normal`);
-	const action =
-		operand.choices === undefined
-			? { file: "_files", run: `{compadd -- $(${RUN_IDS})}`, image: IMAGES, nothing: " " }[operand.completes]
-			: `(${operand.choices.join(" ")})`;
-	return quote(`:${operand.name}:${action}`);
+	return quote(`:${operand.name}:${zshValues(operand)}`);
 }

@@ -6,7 +6,7 @@ import { fail } from "../failures.ts";
 import { printJson } from "../screen.ts";
 import type { MemberFlag, OperationCommand } from "./operation-row.ts";
 import { openSession, readText } from "./session.ts";
-import { viewOf } from "./views.ts";
+import { idsOf, viewOf } from "./views.ts";
 
 type Members = Readonly<Record<string, unknown>>;
 
@@ -17,6 +17,7 @@ export function operationAction(command: OperationCommand): Action {
 		const { client } = openSession(invocation.flags);
 		const answer = await call(client, command.operation, given);
 		if (invocation.flags.has("--json")) printJson(answer);
+		else if (invocation.flags.has("--ids")) process.stdout.write(idsOf(answer as Members));
 		else process.stdout.write(viewOf(command.operation, answer as Members));
 		return 0;
 	};

@@ -1,6 +1,5 @@
 import type { OperationName } from "../../api/index.ts";
-import type { CommandRow, Flag, Operand } from "../command.ts";
-import { jsonFlag } from "../command.ts";
+import { type CommandRow, type Flag, jsonFlag, KNOWN, type Known, type Operand } from "../command.ts";
 
 /** A flag that is a member of the operation's query or body. */
 export interface MemberFlag extends Flag {
@@ -33,6 +32,9 @@ export const pageFlags: readonly MemberFlag[] = [
 	{ name: "--cursor", value: "TEXT", member: "cursor", summary: "go on where a list ended: what it said" },
 ];
 
+/** For completion, and for a shell's `for`. */
+const idsFlag: Flag = { name: "--ids", summary: "print ids alone" };
+
 /** A row that says which operation it is. */
 export interface OperationRow extends CommandRow {
 	readonly command: OperationCommand;
@@ -40,18 +42,31 @@ export interface OperationRow extends CommandRow {
 
 export function operationRow(command: OperationCommand): OperationRow {
 	const { operands = [], flags = [], path, summary, description, examples } = command;
+	const isOfKnown = Object.values<readonly string[]>(KNOWN)
+		.flat()
+		.includes(`${path.join(" ")} ${idsFlag.name}`);
 	return {
 		command,
 		path,
 		summary,
 		description,
 		examples,
-		operands: operands.map(({ member: _, presence = "required", ...operand }) => ({
+		operands: operands.map(({ member, presence = "required", ...operand }) => ({
 			...operand,
 			presence,
-			completes: "nothing",
+			completes: knownBy(member) ?? "nothing",
 		})),
-		flags: [...flags.map(({ member: _, as: __, ...flag }) => flag), serverFlag, jsonFlag],
+		flags: [...flags.map(flagOf), ...(isOfKnown ? [idsFlag] : []), serverFlag, jsonFlag],
 		load: async () => (await import("./operation-action.ts")).operationAction(command),
 	};
+}
+
+function flagOf({ member, as: _, ...flag }: MemberFlag): Flag {
+	const completes = knownBy(member);
+	return completes === undefined ? flag : { ...flag, completes };
+}
+
+/** `requested_by_user_id` is the id of a user. */
+function knownBy(member: string): Known | undefined {
+	return (Object.keys(KNOWN) as Known[]).find((known) => member.endsWith(`${known}_id`));
 }

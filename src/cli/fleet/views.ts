@@ -147,12 +147,24 @@ const WHERE_NOTHING_IS: Partial<Record<OperationName, string>> = {
 export function viewOf(operation: OperationName, answer: Members): string {
 	const columns = LISTS[operation];
 	if (columns === undefined) return `${membersOf(answer)}\n`;
-	const [items = []] = Object.values(answer).filter((value) => Array.isArray(value)) as Members[][];
+	const items = itemsOf(answer);
 	const nothing = WHERE_NOTHING_IS[operation];
 	if (items.length === 0 && nothing !== undefined) return `${nothing}\n`;
 	const rows = items.map((item) => columns.map(([, cell]) => cell(item)));
 	const head = columns.map(([name]) => paint("dim", name, process.stdout));
 	return `${table([head, ...rows])}\n${endOf(answer, items.length)}`;
+}
+
+/** One a line. */
+export function idsOf(answer: Members): string {
+	return itemsOf(answer)
+		.map(({ id }) => `${printable(String(id))}\n`)
+		.join("");
+}
+
+function itemsOf(answer: Members): readonly Members[] {
+	const [items = []] = Object.values(answer).filter((value) => Array.isArray(value)) as Members[][];
+	return items;
 }
 
 function endOf({ next_cursor: cursor, judged }: Members, count: number): string {
