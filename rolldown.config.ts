@@ -17,8 +17,10 @@ const wholeImports: Plugin = {
 const command = {
 	...shared,
 	plugins: [wholeImports],
+	// One must run before the other, and in a chunk that two commands share they don't: they stay packages of their own.
+	external: ["reflect-metadata", "@peculiar/x509"],
 	// No module of ours does anything but define its exports: what nobody imports from a door stays out of a chunk.
-	treeshake: { moduleSideEffects: (path: string) => path.includes("/node_modules/") },
+	treeshake: { moduleSideEffects: (path: string) => !path.startsWith(`${import.meta.dirname}/src/`) },
 };
 
 /** CommonJS starts faster: see bin/vouch.cjs. */

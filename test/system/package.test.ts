@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -35,7 +36,7 @@ function install(context: TestContext): string | undefined {
 	return undefined;
 }
 
-test("the package installs globally and works without this tree", (context) => {
+test("the package installs globally and works without this tree", async (context) => {
 	const vouch = install(context);
 	if (vouch === undefined) return;
 	const version = run([vouch, "--version"], stranger);
@@ -52,8 +53,29 @@ test("the package installs globally and works without this tree", (context) => {
 	const ran = run([vouch, "run", "--isolation", "bwrap", "--workspace", "none", "--", "echo", "hello"], stranger);
 	assert.equal(ran.stdout, "hello\n", ran.stderr);
 	assert.equal(ran.status, 0);
+	await useFleet(vouch);
 	useClient(dirname(dirname(vouch)));
 });
+
+/** A control plane and an agent of the installed package, and a directive through both. */
+async function useFleet(vouch: string): Promise<void> {
+	const up = spawn(vouch, ["up", "--port", "0"], { env: stranger, stdio: ["ignore", "pipe", "inherit"] });
+	try {
+		let said = "";
+		for await (const part of up.stdout) {
+			said += part;
+			if (said.includes("Ctrl-C")) break;
+		}
+		const made = run([vouch, "facility", "create", "--empty", "--name", "app"], stranger);
+		assert.equal(made.status, 0, `${said}\n${made.stderr}`);
+		const submitted = run([vouch, "submit", "--facility", "app", "--", "echo", "from the fleet"], stranger);
+		assert.equal(submitted.stdout, "from the fleet\n", submitted.stderr);
+		assert.equal(submitted.status, 0, submitted.stderr);
+	} finally {
+		up.kill("SIGINT");
+		if (up.exitCode === null) await once(up, "exit");
+	}
+}
 
 /** A program of somebody else that imports `vouch/client`, checked against the package's types and run. */
 function useClient(prefix: string): void {
