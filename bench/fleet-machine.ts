@@ -3,9 +3,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { type Client, connect } from "../src/api/index.ts";
-import { program } from "../test/system/front-door.ts";
 import { runProgram } from "./measure.ts";
-import { privateEnvironment } from "./vouch.ts";
+import { packagedVouch, privateEnvironment } from "./vouch.ts";
 
 /** A control plane of its own process, and nodes beside it, as a user has them who installed the package. */
 export interface FleetMachine {
@@ -27,7 +26,7 @@ export interface Program {
 }
 
 export async function openFleetMachine(directory: string): Promise<FleetMachine> {
-	const vouch = program;
+	const vouch = await packagedVouch(directory);
 	const environment = { ...privateEnvironment(directory), VOUCH_AGENT_HOST_PROFILE: "refused" };
 	const data = join(directory, "server");
 	const port = await freePort();

@@ -13,11 +13,12 @@ const REFUSED = { windowMs: MINUTE_MS, by: "credential", past: "refused" } as co
 
 /**
  * Node routes have the windows of the protocol, but for a directive's own: existing nodes don't send a refused log chunk again, so
- * these wait (section 2.1, quirk). A directive is counted by itself: one that is noisy costs its neighbours nothing.
+ * these wait (section 2.1, quirk). A directive is counted by itself: one that is noisy costs its neighbours nothing. Polls are ten
+ * times the protocol's: a node that ends short directives as they come polls twice for each.
  */
 export const RATES = {
 	enroll: { requests: 10, windowMs: 60 * MINUTE_MS, by: "address", past: "refused" },
-	poll: { ...REFUSED, requests: 60 },
+	poll: { ...REFUSED, requests: 600 },
 	"territory-heartbeat": { ...REFUSED, requests: 10 },
 	"directive-report": { ...REFUSED, requests: 300 },
 	"log-chunk": { ...REFUSED, requests: 6000, past: "waits" },

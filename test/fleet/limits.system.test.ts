@@ -16,6 +16,8 @@ async function inWorld(use: (world: World) => Promise<void>, options: WorldOptio
 	await use(world).finally(() => world.close());
 }
 
+const HEARTBEAT = "/conduits/v1/territories/heartbeat";
+
 const guess = (world: World, token: string) =>
 	world.ask("GET", `${API}/whoami`, { headers: { authorization: `Bearer ${token}` } });
 
@@ -45,11 +47,11 @@ test("nobody uses up what is another's by naming them", () =>
 		async (world) => {
 			const victim = await StockNode.enroll(world, {}, "proxy");
 			const named = { "x-nexus-territory-id": victim.territoryId };
-			for (let count = 0; count < RATES.poll.requests + 20; count++) {
-				const { status } = await world.ask("POST", "/conduits/v1/polls", { json: {}, headers: named });
+			for (let count = 0; count < RATES["territory-heartbeat"].requests + 20; count++) {
+				const { status } = await world.ask("POST", HEARTBEAT, { json: {}, headers: named });
 				assert.equal(status, 401);
 			}
-			assert.equal((await victim.post("/conduits/v1/polls")).status, 200);
+			assert.equal((await victim.post(HEARTBEAT)).status, 200);
 		},
 		{ mode: "mtls" },
 	));
@@ -57,5 +59,5 @@ test("nobody uses up what is another's by naming them", () =>
 test("nodes behind one address without a header, known by their certificates, have windows of their own", () =>
 	inWorld(async (world) => {
 		for (const node of [await StockNode.enroll(world, {}, "proxy"), await StockNode.enroll(world, {}, "proxy")])
-			for (let count = 0; count < 40; count++) assert.equal((await node.poll()).length, 0);
+			for (let count = 0; count < 8; count++) assert.equal((await node.post(HEARTBEAT)).status, 200);
 	}));
