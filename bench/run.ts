@@ -72,3 +72,5 @@ for (const [name, { programs, measure }] of Object.entries(BENCHES)) {
 		rmSync(directory, { recursive: true, force: true });
 	}
 }
+// What a bench that failed left open would keep this program waiting.
+process.exit();
