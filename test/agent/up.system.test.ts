@@ -126,3 +126,22 @@ describe("vouch up", () => {
 		assert.deepEqual([directive.state, stdout], ["succeeded", "finished\n"]);
 	});
 });
+
+test("--json of what goes on running is one line for scripts: where it is, and a token", async () => {
+	const door = new FrontDoor();
+	try {
+		for (const command of ["up", "server"]) {
+			const going = door.start([command, "--port", "0", "--json"]);
+			let said = "";
+			going.process.stdout.on("data", (part: Buffer) => {
+				said += part.toString();
+			});
+			await until(`vouch ${command} says where it is`, () => said.includes("\n"), 60_000);
+			const { url, token } = JSON.parse(said);
+			const { role } = await connect({ server: url, token }).account.whoami();
+			assert.equal(role, "owner");
+		}
+	} finally {
+		await door.close();
+	}
+});

@@ -1,4 +1,4 @@
-import type { CommandRow, Flag } from "../command.ts";
+import { type CommandRow, type Flag, jsonFlag } from "../command.ts";
 
 /** Flags of the server's settings (`settings/server-settings.ts`). */
 const serverFlags: readonly Flag[] = [
@@ -37,6 +37,7 @@ const serverFlags: readonly Flag[] = [
 		choices: ["fatal", "error", "warn", "info", "debug", "trace", "silent"],
 		summary: "default info",
 	},
+	jsonFlag,
 ];
 
 export const serverRow: CommandRow = {
@@ -45,7 +46,7 @@ export const serverRow: CommandRow = {
 	description:
 		"Runs a control plane until it is told to end. Prints its address and, on an empty store, a token for its owner, which is " +
 		"shown this once. Ctrl-C or SIGTERM ends it: territories are told to come again, requests under way are answered. Existing " +
-		"nodes of the conduits protocol can enroll, poll and report, as `vouch agent` does.",
+		"nodes of the conduits protocol can enroll, poll and report, as `vouch agent` does. With --json address and token are one line.",
 	operands: [],
 	flags: serverFlags,
 	examples: [

@@ -11,12 +11,17 @@ export async function serverAction({ flags }: Invocation): Promise<number> {
 	const { data } = directoriesFrom(process.env, process.getuid?.() ?? 0);
 	const server = await startServer(values, data);
 	const owner = await firstOwner(server.store);
-	process.stdout.write(`vouch server: listening on ${server.url}\n`);
-	if (owner !== undefined) process.stdout.write(`vouch server: token of the owner, shown this once: ${owner.token}\n`);
+	const started = { url: server.url, token: owner?.token ?? null };
+	process.stdout.write(`${flags.has("--json") ? JSON.stringify(started) : greeting(started)}\n`);
 	await untilAsked();
 	process.stderr.write("vouch server: ending\n");
 	await server.close();
 	return 0;
+}
+
+function greeting({ url, token }: { readonly url: string; readonly token: string | null }): string {
+	const listening = `vouch server: listening on ${url}`;
+	return token === null ? listening : `${listening}\nvouch server: token of the owner, shown this once: ${token}`;
 }
 
 function untilAsked(): Promise<void> {

@@ -1,4 +1,4 @@
-import type { CommandRow } from "../command.ts";
+import { type CommandRow, jsonFlag } from "../command.ts";
 
 export const upRow: CommandRow = {
 	path: ["up"],
@@ -6,7 +6,8 @@ export const upRow: CommandRow = {
 	description:
 		"Runs a control plane with an embedded store on loopback and one agent of it, until it is told to end. Prints the address and a " +
 		"token of the owner, and logs this user in, so that `vouch submit` in another terminal finds it. Ctrl-C drains: nothing more is " +
-		"leased and what runs may end; a second one stops it at once. A later start finds everything as it was.",
+		"leased and what runs may end; a second one stops it at once. A later start finds everything as it was. With --json its address, " +
+		"token and state are one line.",
 	operands: [],
 	flags: [
 		{ name: "--port", value: "PORT", summary: "port on 127.0.0.1; default 3000, 0 takes a free one" },
@@ -23,6 +24,7 @@ export const upRow: CommandRow = {
 			choices: ["fatal", "error", "warn", "info", "debug", "trace", "silent"],
 			summary: "default warn",
 		},
+		jsonFlag,
 	],
 	examples: [
 		{ command: "vouch up", says: "Then, in another terminal:" },

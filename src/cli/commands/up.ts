@@ -13,7 +13,8 @@ import { agentSettings } from "../settings/agent-settings.ts";
 export const upAction: Action = async ({ flags }) => {
 	const directories = ownDirectories();
 	const fleet = await startLocalFleet(flags, directories);
-	process.stdout.write(`${await greeting(fleet, directories)}\n`);
+	const driver = await strongestDriver(directories);
+	process.stdout.write(`${flags.has("--json") ? line(fleet, driver) : greeting(fleet, driver)}\n`);
 	const asked = requestsToEnd();
 	await asked.next();
 	process.stderr.write(`vouch up: ${farewell(fleet)}\n`);
@@ -22,9 +23,13 @@ export const upAction: Action = async ({ flags }) => {
 	return 0;
 };
 
-async function greeting({ url, token, directory }: LocalFleet, directories: Directories): Promise<string> {
+/** One line, since more may follow on stderr for as long as it runs. */
+function line({ url, token, directory }: LocalFleet, driver: Driver | undefined): string {
+	return JSON.stringify({ url, token, directory, driver: driver?.name ?? null });
+}
+
+function greeting({ url, token, directory }: LocalFleet, driver: Driver | undefined): string {
 	const bold = (text: string) => paint("bold", text, process.stdout);
-	const driver = await strongestDriver(directories);
 	const isolation =
 		driver === undefined
 			? ["none works here: vouch doctor"]
