@@ -86,7 +86,7 @@ function attacksUnder(driver: Driver): void {
 	});
 
 	test("a memory bomb is ended, the host's memory is not", async () => {
-		const { stdout } = await alone("x=$(head -c 900m /dev/zero | tr '\\0' x); echo \"$x\" | wc -c");
+		const { stdout } = await alone("head -c 900m /dev/zero | tail -c 900m | wc -c");
 		assert.ok(Number(stdout.toString().trim() || "0") < 256 * 2 ** 20);
 	});
 
