@@ -40,6 +40,7 @@ export const KNOWN = {
 	directive: ["directives --ids"],
 	facility: ["facility ls --ids"],
 	territory: ["territories --ids"],
+	entity: ["entities --ids"],
 	policy: ["policies --ids"],
 	command: ["commands --ids"],
 	enrollment_token: ["tokens enrollments --ids"],

@@ -29,6 +29,7 @@ import { policyHandlers } from "./policies/handlers.ts";
 import { receiveReceipt } from "./receipts/receive.ts";
 import type { Services } from "./services.ts";
 import type { Store } from "./store/store.ts";
+import { entityHandlers } from "./territories/entities.ts";
 import { territoryHandlers } from "./territories/handlers.ts";
 import { heartbeat } from "./territories/heartbeat.ts";
 
@@ -80,6 +81,7 @@ function handlersOf(services: Services): Handlers {
 		...artifactHandlers(services),
 		...facilityHandlers,
 		...territoryHandlers,
+		...entityHandlers,
 		...enrollmentTokenHandlers,
 		...policyHandlers,
 		...commandHandlers(services),

@@ -1,6 +1,7 @@
 import { type Operation, type OperationName, operations } from "../../src/api/index.ts";
 import { digestOf, newId } from "../../src/core/index.ts";
 import { addTerritory } from "../../src/fleet/index.ts";
+import { StockNode } from "./stock-node.ts";
 import { type Account, API, newFacility, type World } from "./world.ts";
 
 /** A request for every row of the table: what tests of all of them are made from. */
@@ -34,6 +35,7 @@ export function idsOfNothing(): Ids {
 		"directive",
 		"artifact",
 		"territory",
+		"entity",
 		"enrollment_token",
 		"policy",
 		"command",
@@ -64,6 +66,7 @@ export async function makeOneOfEach(world: World, account: Account): Promise<Ids
 	return {
 		facility_id,
 		territory_id,
+		entity_id: await addEntity(world, account),
 		directive_id,
 		artifact_id: await addArtifact(world, directive_id),
 		enrollment_token_id: (await as("/enrollment_tokens", {})).id,
@@ -73,6 +76,16 @@ export async function makeOneOfEach(world: World, account: Account): Promise<Ids
 		user_id: account.people.member,
 		index: "999999999",
 	};
+}
+
+async function addEntity(world: World, account: Account): Promise<string> {
+	const bridge = await StockNode.join(world, account, "bridge");
+	const told = await bridge.heartbeat({ bridge_entities: [{ entity_ref: "lamp", entity_type: "light" }] });
+	if (told.status !== 200) throw new Error(JSON.stringify(told.body));
+	const { body } = await world.ask("GET", `${API}/bridge_entities?territory_id=${bridge.territoryId}`, {
+		headers: account.headersOf("owner"),
+	});
+	return body.bridge_entities[0].id;
 }
 
 /** An empty one: it is whole as it is. */

@@ -61,8 +61,8 @@ export class StockNode {
 	}
 
 	/** A territory that has enrolled before: enrolling itself may only be done ten times an hour. */
-	static async join(world: World, account: Account = world.account): Promise<StockNode> {
-		return new StockNode(world, await world.store.transaction((session) => addTerritory(session, account.owner)));
+	static async join(world: World, account: Account = world.account, kind?: "bridge"): Promise<StockNode> {
+		return new StockNode(world, await world.store.transaction((session) => addTerritory(session, account.owner, kind)));
 	}
 
 	get certificate(): ClientCertificate {

@@ -8,7 +8,7 @@ const API = "/mothership/api/v1";
 const territory = z.object({ territory_id: wireIdSchema });
 const token = z.object({ enrollment_token_id: wireIdSchema });
 
-/** Machines that run things, as people see them, and the tokens by which they join (conduits sections 1.3, 1.5 and 3.4). */
+/** Machines that run things and the devices behind them, as people see them, and the tokens by which they join (conduits sections 1.3, 1.5 and 3.4). */
 export const territoryOperations = {
 	"territories.list": operation({
 		summary: "Lists territories",
@@ -77,6 +77,29 @@ export const territoryOperations = {
 		failures: ["not-found"],
 		rate: "people",
 		command: { words: ["territories", "revoke-certificates"], operands: ["territory_id"] },
+	}),
+	"entities.list": operation({
+		summary: "Lists the devices behind bridges",
+		method: "GET",
+		route: `${API}/bridge_entities`,
+		effect: "read",
+		callers: READERS,
+		query: people.entityFilterSchema,
+		answers: { 200: people.pageOf("bridge_entities", people.entitySchema) },
+		rate: "people",
+		command: { words: ["entities"], operands: [] },
+	}),
+	"entities.show": operation({
+		summary: "Shows a device behind a bridge",
+		method: "GET",
+		route: `${API}/bridge_entities/{entity_id}`,
+		effect: "read",
+		callers: READERS,
+		path: z.object({ entity_id: wireIdSchema }),
+		answers: { 200: people.entitySchema },
+		failures: ["not-found"],
+		rate: "people",
+		command: { words: ["entities", "show"], operands: ["entity_id"] },
 	}),
 	"enrollmentTokens.create": operation({
 		summary: "Makes a token with which one machine may enroll",

@@ -327,6 +327,31 @@ export const territorySchema = z.object({
 	created_at: time,
 	updated_at: time,
 });
+/** A device behind a bridge, as the bridge's latest list has it. */
+export const entitySchema = z.object({
+	id: wireIdSchema,
+	territory_id: wireIdSchema,
+	/** What the bridge calls it. */
+	entity_ref: z.string(),
+	entity_type: z.string(),
+	display_name: z.string().nullable(),
+	capabilities: z.array(z.string()),
+	location: z.string().nullable(),
+	state: jsonObject,
+	/** False when the bridge says so, or no longer names it. */
+	available: z.boolean(),
+	last_seen_at: timeOrNull,
+	created_at: time,
+	updated_at: time,
+});
+export const entityFilterSchema = pageQuerySchema.extend({
+	territory_id: wireIdSchema.optional(),
+	entity_type: z.string().max(255).optional(),
+	capability: z.string().max(255).optional(),
+	location: z.string().max(1024).optional(),
+	available: z.stringbool().optional(),
+});
+
 export const territoryChangeSchema = z.object({
 	display_name: z.string().max(255).nullish(),
 	location: z.string().max(1024).nullish(),

@@ -8,6 +8,7 @@ import { completionRow } from "./completion.row.ts";
 import { createRow } from "./create.row.ts";
 import { directiveRows } from "./directives.row.ts";
 import { doctorRow } from "./doctor.row.ts";
+import { entityRows } from "./entities.row.ts";
 import { facilityRows } from "./facility.row.ts";
 import {
 	imageInspectRow,
@@ -70,6 +71,7 @@ export const rows: readonly CommandRow[] = [
 	artifactsRow,
 	...facilityRows,
 	...territoryRows,
+	...entityRows,
 	...policyRows,
 	...auditRows,
 	...tokenRows,

@@ -59,6 +59,15 @@ const LISTS: Partial<Record<OperationName, readonly Column[]>> = {
 		["VERSION", of("nexus_version")],
 		["LOCATION", of("location")],
 	],
+	"entities.list": [
+		["ENTITY", of("id")],
+		["NAME", either("display_name", "entity_ref")],
+		["TYPE", of("entity_type")],
+		["AVAILABLE", of("available")],
+		["SEEN", since("last_seen_at")],
+		["LOCATION", of("location")],
+		["CAPABILITIES", of("capabilities")],
+	],
 	"policies.list": [
 		["POLICY", of("id")],
 		["NAME", of("name")],
@@ -133,6 +142,7 @@ const WHERE_NOTHING_IS: Partial<Record<OperationName, string>> = {
 	"directives.list": "No directives. Ask for one: vouch submit -- COMMAND",
 	"facilities.list": "No facilities. Make one: vouch facility create --empty --name app",
 	"territories.list": "No territories. Make a token for a machine: vouch tokens enroll",
+	"entities.list": "No devices. A territory of kind bridge tells of those behind it with its heartbeat.",
 	"policies.list": "No policies: nothing is forbidden but what always is. Make one: vouch policies create --file FILE",
 	"audit.list": "No such events.",
 	"approvals.list":

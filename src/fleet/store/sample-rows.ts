@@ -24,12 +24,16 @@ export async function addOwner({ db, nowMs }: Session): Promise<Owner> {
 	return owner;
 }
 
-export async function addTerritory({ db, nowMs }: Session, owner: Owner): Promise<string> {
+export async function addTerritory(
+	{ db, nowMs }: Session,
+	owner: Owner,
+	kind: "server" | "bridge" = "server",
+): Promise<string> {
 	const row: TerritoryRow = {
 		id: newId(nowMs),
 		account_id: owner.accountId,
 		name: "node",
-		kind: "server",
+		kind,
 		platform: null,
 		display_name: null,
 		labels: "{}",

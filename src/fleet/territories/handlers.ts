@@ -3,6 +3,7 @@ import type { territorySchema } from "../../api/people/schema.ts";
 import { personOf } from "../directives/create.ts";
 import type { Context, Handlers } from "../http/handlers.ts";
 import { refusal } from "../http/refusal.ts";
+import { beginsWith, holds } from "../matching.ts";
 import { afterId, pageOfRows } from "../paging.ts";
 import { jsonOf, jsonText, timeOf } from "../rows.ts";
 import { heldBy } from "../store/queue.ts";
@@ -82,8 +83,8 @@ export const territoryHandlers = {
 				.$if(after !== undefined, (found) => found.where("id", "<", after ?? ""))
 				.$if(status !== undefined, (found) => found.where("status", "=", status ?? ""))
 				.$if(kind !== undefined, (found) => found.where("kind", "=", kind ?? ""))
-				.$if(tag !== undefined, (found) => found.where("tags", "like", `%${likeText(JSON.stringify(tag))}%`))
-				.$if(location !== undefined, (found) => found.where("location", "like", `${likeText(location ?? "")}%`))
+				.$if(tag !== undefined, (found) => found.where(holds("tags", tag ?? "")))
+				.$if(location !== undefined, (found) => found.where(beginsWith("location", location ?? "")))
 				.orderBy("id", "desc")
 				.limit(query.limit + 1)
 				.execute();
@@ -130,8 +131,3 @@ export const territoryHandlers = {
 			return { status: 200, body: { territory_id: id, revoked } };
 		}),
 } as const satisfies Partial<Handlers>;
-
-/** Text without the two signs that LIKE does not take literally. */
-function likeText(text: string): string {
-	return text.replace(/[%_]/g, "");
-}
