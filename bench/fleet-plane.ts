@@ -4,6 +4,7 @@ import pino from "pino";
 import { newId } from "../src/core/index.ts";
 import { signerOf } from "../src/evidence/index.ts";
 import {
+	APPROVAL_WAIT_MS,
 	addFacility,
 	addOwner,
 	addTerritory,
@@ -47,7 +48,13 @@ export async function openPlane(url: string, directory: string): Promise<Plane> 
 			authority: await CertificateAuthority.open(join(directory, "ca"), Date.now()),
 			keys: { signer: () => signer, trusted: () => [] },
 			identityProvider: null,
-			settings: { cableUrl: "/cable", nodeVersions: null, maxLogChunkBytes: 262_144, leaseMs: LEASE_MS },
+			settings: {
+				cableUrl: "/cable",
+				nodeVersions: null,
+				maxLogChunkBytes: 262_144,
+				leaseMs: LEASE_MS,
+				approvalWaitMs: APPROVAL_WAIT_MS,
+			},
 		},
 		auth: { territoryMode: "either", fingerprintHeader: null, peopleHeaders: "accepted" },
 		tls: null,

@@ -19,7 +19,7 @@ export { newSecret } from "./enrollment/tokens.ts";
 export { type AuthSettings, type TerritoryAuthMode, tokenDigestOf } from "./http/authenticate.ts";
 export { DirectiveTokens } from "./http/directive-token.ts";
 export { append as appendToJournal, checkJournal } from "./journal/journal.ts";
-export { type FleetSettings, LEASE_MS, type Services } from "./services.ts";
+export { APPROVAL_WAIT_MS, type FleetSettings, LEASE_MS, type Services } from "./services.ts";
 export { type BackupContents, backupStore, restoreStore } from "./store/backup.ts";
 export { openStore } from "./store/open.ts";
 // Rows for tests, of other folders too.

@@ -24,11 +24,14 @@ export interface FleetSettings {
 	readonly maxLogChunkBytes: number;
 	/** How long a node that is not heard of keeps what it was leased. */
 	readonly leaseMs: number;
+	/** How long a directive waits for an answer of people. */
+	readonly approvalWaitMs: number;
 }
 
-/** Conduits sections 1.7 and 2.3. */
-/** Unless settings say otherwise. */
+/** Unless settings say otherwise (conduits section 1.7). */
 export const LEASE_MS = 300_000;
+export const APPROVAL_WAIT_MS = 7 * 24 * 3_600_000;
+/** Conduits section 2.3. */
 export const MOST_CLAIMS = 5;
 export const POLL_SECONDS = 2;
 export const HEARTBEAT_SECONDS = 30;

@@ -32,8 +32,8 @@ async function ask(world: World, facility: string): Promise<Parsed> {
 
 const approve = (world: World, role: "owner" | "approver" | "member", id: string, json: object = {}) =>
 	world.as(role, "POST", `${API}/directives/${id}/approve`, json);
-const stateOf = async (world: World, id: string) =>
-	(await world.as("member", "GET", `${API}/directives/${id}`)).body.state;
+const show = async (world: World, id: string) => (await world.as("member", "GET", `${API}/directives/${id}`)).body;
+const stateOf = async (world: World, id: string) => (await show(world, id)).state;
 
 inWorlds("approvals (conduits 2.5.5, 2.5.6, 6.9)", (world) => {
 	test("somebody else's yes queues what waits, nobody's own does, and a no ends it", async () => {
@@ -63,6 +63,7 @@ inWorlds("approvals (conduits 2.5.5, 2.5.6, 6.9)", (world) => {
 		const path = `${API}/facilities/${facility}/directives/${own.body.directive_id}`;
 		const no = await world().as("owner", "POST", `${path}/reject`, { reason: "not today" });
 		assert.deepEqual(no.body, { directive_id: own.body.directive_id, state: "canceled" });
+		assert.equal((await show(world(), own.body.directive_id)).end_reason, "rejected");
 		assert.equal((await world().as("approver", "POST", `${path}/approve`)).status, 409);
 		const rejected = await world().as("auditor", "GET", `${API}/approvals?verdict=rejected`);
 		assert.deepEqual(
@@ -104,6 +105,7 @@ inWorlds("approvals (conduits 2.5.5, 2.5.6, 6.9)", (world) => {
 		}
 		await world().runJobs();
 		assert.deepEqual([await stateOf(world(), begun), await stateOf(world(), late)], ["running", "canceled"]);
+		assert.equal((await show(world(), late)).end_reason, "approval_expired");
 		assert.notEqual(await stateOf(world(), unwatched), "canceled", "what needed no yes waits on");
 		const path = `${API}/audit_events?event_type=directive.approval_expired`;
 		const { body } = await world().as("auditor", "GET", path);
@@ -111,6 +113,25 @@ inWorlds("approvals (conduits 2.5.5, 2.5.6, 6.9)", (world) => {
 			body.audit_events.map(({ directive_id }: Parsed) => directive_id),
 			[late],
 		);
+	});
+
+	test("what nobody answers for a week is canceled, says so, and takes no answer any more", async () => {
+		const { directive_id: id } = await ask(world(), await watched(world(), 1));
+		world().pass(7 * DAY_MS - 60_000);
+		const { directive_id: later } = await ask(world(), await watched(world(), 1));
+		await world().runJobs();
+		assert.equal(await stateOf(world(), id), "awaiting_approval");
+		world().pass(120_000);
+		await world().runJobs();
+		assert.equal(await stateOf(world(), later), "awaiting_approval");
+		const { state, end_reason, finished_at, cancel_requested_at } = await show(world(), id);
+		assert.deepEqual([state, end_reason, cancel_requested_at], ["canceled", "unanswered", null]);
+		assert.ok(Date.parse(finished_at) > 0);
+		assert.equal((await approve(world(), "approver", id)).status, 409);
+		const path = `${API}/audit_events?event_type=directive.approval_unanswered`;
+		const { body } = await world().as("auditor", "GET", path);
+		assert.ok(body.audit_events.some(({ directive_id }: Parsed) => directive_id === id));
+		assert.ok(!body.audit_events.some(({ directive_id }: Parsed) => directive_id === later));
 	});
 
 	test("an answer to a device command is kept too: by whom, why, to what", async () => {

@@ -260,7 +260,7 @@ inWorlds("polling and leases (conduits 2.3.2, 2.3.3, 5)", (world) => {
 		world().pass(301_000);
 		await world().runJobs();
 		const { body } = await world().as("owner", "GET", `${API}/directives/${id}`);
-		assert.equal(body.state, "failed");
+		assert.deepEqual([body.state, body.end_reason], ["failed", "territory_lost"]);
 		const facility = await world().as("owner", "GET", `${API}/facilities/${body.facility_id}`);
 		assert.equal(facility.body.locked_by_directive_id, null);
 	});
@@ -280,7 +280,8 @@ inWorlds("polling and leases (conduits 2.3.2, 2.3.3, 5)", (world) => {
 		const rule = { name: "no host", approval: { host_profile: "forbidden" } };
 		const forbids = await world().as("owner", "POST", `${API}/policies`, rule);
 		assert.deepEqual(await (await StockNode.join(world())).poll(), []);
-		assert.equal((await world().as("owner", "GET", `${API}/directives/${host}`)).body.state, "canceled");
+		const { state, end_reason } = (await world().as("owner", "GET", `${API}/directives/${host}`)).body;
+		assert.deepEqual([state, end_reason], ["canceled", "policy_forbidden"]);
 		assert.ok((await auditOf(world(), host)).includes("directive.lease_policy_revalidated"));
 		await world().as("owner", "DELETE", `${API}/policies/${forbids.body.id}`);
 	});

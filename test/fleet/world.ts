@@ -7,6 +7,7 @@ import { ROLES, type Role } from "../../src/api/people/schema.ts";
 import { newId } from "../../src/core/index.ts";
 import type { Store, TerritoryAuthMode } from "../../src/fleet/index.ts";
 import {
+	APPROVAL_WAIT_MS,
 	addFacility,
 	addOwner,
 	CertificateAuthority,
@@ -109,6 +110,7 @@ export async function openWorld(
 				nodeVersions: nodeVersions ?? null,
 				maxLogChunkBytes: 262_144,
 				leaseMs: LEASE_MS,
+				approvalWaitMs: APPROVAL_WAIT_MS,
 			},
 		},
 		auth: { territoryMode: mode, fingerprintHeader: "X-Nexus-Client-Cert-Fingerprint", peopleHeaders: "accepted" },

@@ -4,6 +4,7 @@ import { sql } from "kysely";
 import pino from "pino";
 import { signerOf } from "../../src/evidence/index.ts";
 import {
+	APPROVAL_WAIT_MS,
 	type CertificateAuthority,
 	type ControlPlane,
 	type ControlPlaneParts,
@@ -72,7 +73,13 @@ export async function openWorld(
 		authority,
 		keys,
 		identityProvider: null,
-		settings: { cableUrl: "/cable", nodeVersions: null, maxLogChunkBytes: 262_144, leaseMs: LEASE_MS },
+		settings: {
+			cableUrl: "/cable",
+			nodeVersions: null,
+			maxLogChunkBytes: 262_144,
+			leaseMs: LEASE_MS,
+			approvalWaitMs: APPROVAL_WAIT_MS,
+		},
 	};
 	const planes = Array.from({ length: CONTROL_PLANES }, () =>
 		newControlPlane(new FaultyStore(store, faults), services, nowMs),

@@ -30,6 +30,15 @@ export const DIRECTIVE_STATES = [
 	"canceled",
 	"timed_out",
 ] as const;
+/** Why a directive ended that no node ended: a yes or no that did not come, or came and ran out; the policy; its node. */
+export const END_REASONS = [
+	"unanswered",
+	"rejected",
+	"approval_expired",
+	"policy_forbidden",
+	"territory_lost",
+] as const;
+export type EndReason = (typeof END_REASONS)[number];
 export const COMMAND_STATES = [
 	"queued",
 	"awaiting_approval",
@@ -125,6 +134,7 @@ export const directiveSchema = z.object({
 	artifacts: z.array(z.string()),
 	exit_code: z.int().nullable(),
 	finished_status: z.enum(FINISHED_STATUSES).nullable(),
+	end_reason: z.enum(END_REASONS).nullable(),
 	territory_id: wireIdSchema.nullable(),
 	requested_by_user_id: wireIdSchema,
 	approved_by_user_id: wireIdSchema.nullable(),

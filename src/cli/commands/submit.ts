@@ -1,6 +1,14 @@
 import { type Client, followLogs, type LogEvent } from "../../api/index.ts";
 import type { Action } from "../command.ts";
-import { between, changedPart, type Directive, keptPart, predicateOf, receiptHint } from "../fleet/directive-view.ts";
+import {
+	between,
+	changedPart,
+	type Directive,
+	endOf,
+	keptPart,
+	predicateOf,
+	receiptHint,
+} from "../fleet/directive-view.ts";
 import { facilityMeant } from "../fleet/lookup.ts";
 import { writeChunk } from "../fleet/output.ts";
 import { openSession } from "../fleet/session.ts";
@@ -73,13 +81,13 @@ async function show(event: LogEvent): Promise<void> {
 }
 
 async function showEnd(client: Client, directive: Directive): Promise<void> {
-	const { state, exit_code, started_at, finished_at, stdout_truncated, stderr_truncated } = directive;
+	const { exit_code, started_at, finished_at, stdout_truncated, stderr_truncated } = directive;
 	const code = exit_code === null ? "" : ` with exit code ${exit_code}`;
 	const took = started_at === null || finished_at === null ? "" : ` after ${between(started_at, finished_at)}`;
 	const cut = stdout_truncated || stderr_truncated ? "; its output was cut" : "";
 	const predicate = await predicateOf(client, directive);
 	const parts = [
-		`${state}${code}${took}${cut}`,
+		`${endOf(directive)}${code}${took}${cut}`,
 		...(predicate === undefined ? [] : [networkPart(predicate), changedPart(directive, predicate)]),
 		...(predicate === undefined ? [] : keptPart(predicate, directive.id)),
 		...(predicate === undefined && directive.has_diff

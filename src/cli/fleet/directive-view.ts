@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { Client } from "../../api/index.ts";
-import type { directiveSchema } from "../../api/people/schema.ts";
+import type { directiveSchema, EndReason } from "../../api/people/schema.ts";
 import { bytesFromBase64, formatBytes, formatDurationMs } from "../../core/index.ts";
 import { type PublicKey, publicKeyFromRaw, verifyReceipt } from "../../evidence/index.ts";
 import type { ReceiptPredicate } from "../../evidence/schema.ts";
@@ -93,9 +93,25 @@ function named(name: string | null | undefined, id: string): string {
 	return name === null || name === undefined ? id : `${printable(name)} (${id})`;
 }
 
-function stateOf({ state, exit_code }: Directive, predicate: ReceiptPredicate | undefined): string {
+const WHY_IT_ENDED: Readonly<Record<EndReason, string>> = {
+	unanswered: "nobody approved or rejected it in time",
+	rejected: "somebody said no",
+	approval_expired: "it did not begin while its approval counted",
+	policy_forbidden: "the policies forbid it by now",
+	territory_lost: "its machine was not heard of any more",
+};
+
+/** Its state, and why where no machine ended it. */
+export function endOf({ state, end_reason }: Pick<Directive, "state" | "end_reason">): string {
+	// Servers of other versions know fewer reasons, or more.
+	const why = end_reason && WHY_IT_ENDED[end_reason];
+	return why ? `${state}: ${why}` : state;
+}
+
+function stateOf(directive: Directive, predicate: ReceiptPredicate | undefined): string {
+	const { state, exit_code } = directive;
 	if (predicate !== undefined) return `${state}: ${endingOf(predicate)}`;
-	return exit_code === null ? state : `${state} with exit code ${exit_code}`;
+	return exit_code === null ? endOf(directive) : `${state} with exit code ${exit_code}`;
 }
 
 function outputOf({ stdout_bytes, stderr_bytes, stdout_truncated, stderr_truncated }: Directive): string {

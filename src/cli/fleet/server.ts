@@ -54,6 +54,7 @@ export async function startServer(settings: ServerSettings, ownDataDirectory: st
 					nodeVersions: latest === "" ? null : { latest, minimum },
 					maxLogChunkBytes: settings.maxLogChunkBytes,
 					leaseMs: settings.leaseSeconds * 1000,
+					approvalWaitMs: settings.approvalWaitHours * 3_600_000,
 				},
 			},
 			auth: {

@@ -107,6 +107,14 @@ export const serverSettings = {
 		standard: 300,
 		reason: "so long a node that is not heard of keeps what it was leased; existing nodes renew every 100 s",
 	}),
+	approvalWaitHours: setting({
+		key: "approvals.wait_hours",
+		flag: null,
+		environment: "VOUCH_SERVER_APPROVAL_WAIT_HOURS",
+		schema: z.coerce.number().int().min(1).max(8760),
+		standard: 168,
+		reason: "a week: a directive that nobody says yes or no to is canceled then",
+	}),
 	territoryAuth: setting({
 		key: "territory_auth.mode",
 		flag: "--territory-auth",

@@ -74,6 +74,14 @@ export async function judgeCommand({ db, nowMs }: Session, accountId: string, ca
 	return { verdict, reason, policyIds, snapshot };
 }
 
+type Open = "queued" | "dispatched" | "awaiting_approval";
+/** Its requester reads this. */
+const WHY_LATE: Readonly<Record<Open, string>> = {
+	queued: "its device did not fetch it in time",
+	dispatched: "its device did not answer in time",
+	awaiting_approval: "nobody approved it in time",
+};
+
 /** Commands whose time is over, each ended by itself; approval waiting counts (section 1.10). */
 export async function timeOutCommands(session: Session): Promise<number> {
 	const open = await session.db
@@ -89,7 +97,7 @@ export async function timeOutCommands(session: Session): Promise<number> {
 	for (const { id } of open) {
 		const command = await lockCommand(session, id);
 		if (command === undefined || isEnded(command.state as CommandState)) continue;
-		await changeCommand(session, command, "time_out");
+		await changeCommand(session, command, "time_out", { error_message: WHY_LATE[command.state as Open] });
 		const { account_id: accountId, capability, territory_id } = command;
 		const age_seconds = Math.floor((session.nowMs - command.created_at) / 1000);
 		const payload = { command_id: id, capability, territory_id, age_seconds };

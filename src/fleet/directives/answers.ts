@@ -92,7 +92,7 @@ export function reject(): Reject {
 			context.note({ directiveId: directive.id });
 			mustWait(directive, `Rejecting ${directive.id}`);
 			await recordAnswer(session, directive, userId, "rejected", body);
-			await change(session, directive, "reject", { finished_at: session.nowMs });
+			await change(session, directive, "reject", { finished_at: session.nowMs, end_reason: "rejected" });
 			await noteEvent(session, {
 				accountId: directive.account_id,
 				type: "directive.rejected",

@@ -30,6 +30,7 @@ function shownDirective(row: Directive): Shown {
 		artifacts: [...artifactPatternsOf(row)],
 		exit_code: row.exit_code,
 		finished_status: row.finished_status as "failed" | null,
+		end_reason: row.end_reason,
 		territory_id: row.territory_id,
 		requested_by_user_id: row.requested_by_user_id,
 		approved_by_user_id: row.approved_by_user_id,

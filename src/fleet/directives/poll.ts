@@ -93,7 +93,7 @@ async function leaseAll(
 		};
 		leases.push({ ...terms, ...(changed === undefined ? {} : { changed }) });
 	}
-	const values = { finished_at: nowMs };
+	const values = { finished_at: nowMs, end_reason: "policy_forbidden" } as const;
 	await changeAll(
 		session,
 		forbidden.map((directive) => ({ directive, event: "cancel", values })),

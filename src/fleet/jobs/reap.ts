@@ -36,10 +36,11 @@ async function takeBack(session: Session, directive: Directive): Promise<void> {
 	const wasRunning = (directive.state as DirectiveState) === "running";
 	const isCanceled = directive.cancel_requested_at !== null;
 	const mayRetry = wasRunning && directive.attempts < directive.max_attempts;
-	if (isCanceled) await change(session, directive, "cancel", { finished_at: session.nowMs, lease_expires_at: null });
+	const ended = { finished_at: session.nowMs, lease_expires_at: null };
+	if (isCanceled) await change(session, directive, "cancel", ended);
 	else if (!wasRunning) await change(session, directive, "expire_lease", FREED);
 	else if (mayRetry) await change(session, directive, "retry", { ...FREED, started_at: null });
-	else await change(session, directive, "lose", { finished_at: session.nowMs, lease_expires_at: null });
+	else await change(session, directive, "lose", { ...ended, end_reason: "territory_lost" });
 	const expiredAt = timeOf(lease_expires_at);
 	await noteEvent(session, {
 		accountId,

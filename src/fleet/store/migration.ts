@@ -4,6 +4,7 @@ import { journal } from "./migrations/0002-journal.ts";
 import { needsWorkload } from "./migrations/0003-needs-workload.ts";
 import { artifacts } from "./migrations/0004-artifacts.ts";
 import { aging } from "./migrations/0005-aging.ts";
+import { endReason } from "./migrations/0006-end-reason.ts";
 import type { Tables } from "./tables.ts";
 
 /** What differs between the two databases in a column's type. */
@@ -21,7 +22,7 @@ export interface Migration {
 	statements(types: ColumnTypes): readonly string[];
 }
 
-export const MIGRATIONS: readonly Migration[] = [first, journal, needsWorkload, artifacts, aging];
+export const MIGRATIONS: readonly Migration[] = [first, journal, needsWorkload, artifacts, aging, endReason];
 
 /** Number of a PostgreSQL advisory lock: "vouch" in ASCII. Only one control plane migrates. */
 const MIGRATION_LOCK = 0x766f756368;

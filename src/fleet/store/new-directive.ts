@@ -21,6 +21,7 @@ export const NEW_DIRECTIVE = {
 	exit_code: null,
 	finished_status: null,
 	finished_at: null,
+	end_reason: null,
 	result_hash: null,
 	snapshot_before: null,
 	snapshot_after: null,

@@ -1,3 +1,5 @@
+import type { EndReason } from "../../api/people/schema.ts";
+
 /**
  * Rows as the database keeps them. Times are milliseconds since 1970, booleans 0 or 1, JSON is canonical text: the same in
  * SQLite and PostgreSQL, so that one set of queries serves both.
@@ -205,6 +207,8 @@ export interface DirectiveRow {
 	exit_code: number | null;
 	finished_status: string | null;
 	finished_at: Time | null;
+	/** Of one that no node ended. */
+	end_reason: EndReason | null;
 	result_hash: string | null;
 	snapshot_before: string | null;
 	snapshot_after: string | null;
