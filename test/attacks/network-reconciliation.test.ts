@@ -1,10 +1,10 @@
 /** The interface's own counters against the ledger: a planted leak is seen, honest traffic never is one. */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, describe, test } from "node:test";
+import { after, beforeEach, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Driver } from "../../src/runtime/index.ts";
@@ -44,6 +44,12 @@ const gated = (
 		...(during === undefined ? {} : { during }),
 	});
 
+/** Begins, and ends when a leak was planted. */
+const WAITING = ": > begun; while [ ! -e planted ]; do sleep 0.05; done";
+const forgetMarks = (): void => {
+	for (const mark of ["begun", "planted"]) rmSync(join(workspace, mark), { force: true });
+};
+
 /** Frames that the workload could never send, by somebody who may. */
 const plant = (pid: number, type: string, size: number, count: number): string =>
 	spawnSync("nsenter", ["-t", String(pid), "-n", helper, "frames", type, String(size), String(count)], {
@@ -64,11 +70,13 @@ for (const { driver, skip } of await isolatingDrivers()) {
 function reconciliationUnder(driver: Driver): void {
 	// A machine has no card: what it sends is counted where its channel ends, and there is nowhere to plant a frame.
 	const noPlanting = notRoot || (driver.roots.includes("host") ? false : "a machine's network has no frames");
+	beforeEach(forgetMarks);
 	for (const { name, type, size, count } of LEAKS) {
 		test(`a planted leak is seen: ${name}`, { skip: noPlanting }, async () => {
-			const { summary } = await gated(driver, "sleep 1", async (run) => {
-				await delay(400);
+			const { summary } = await gated(driver, WAITING, async (run) => {
+				while (!existsSync(join(workspace, "begun"))) await delay(20);
 				assert.match(plant(run.programPid, type, size, count), /^packet socket: DONE\n$/);
+				writeFileSync(join(workspace, "planted"), "");
 			});
 			assert.equal(summary.reconciliation.verdict, "unaccounted-egress", JSON.stringify(summary));
 		});
@@ -98,10 +106,10 @@ function reconciliationUnder(driver: Driver): void {
 	});
 
 	test("vouch run ends a leaking run with 125", { skip: noPlanting }, async () => {
-		const mark = `3.${process.pid}`;
+		const mark = `vouch-leak-${process.pid}`;
 		const vouch = fileURLToPath(new URL("../../bin/vouch", import.meta.url));
 		const environment = { ...process.env, XDG_DATA_HOME: join(folder, "data"), XDG_CACHE_HOME: join(folder, "cache") };
-		const child = spawn(vouch, ["run", "--isolation", driver.name, "--", "sleep", mark], {
+		const child = spawn(vouch, ["run", "--isolation", driver.name, "--", "sh", "-c", WAITING, mark], {
 			cwd: workspace,
 			env: environment,
 			stdio: ["ignore", "ignore", "pipe"],
@@ -111,8 +119,10 @@ function reconciliationUnder(driver: Driver): void {
 			said += String(chunk);
 		});
 		const ended = new Promise((done) => child.once("exit", done));
-		const pid = await processRunning(["sleep", mark]);
+		const pid = await processRunning(["sh", "-c", WAITING, mark]);
+		while (!existsSync(join(workspace, "begun"))) await delay(20);
 		plant(pid, "88b5", 200, 3);
+		writeFileSync(join(workspace, "planted"), "");
 		assert.equal(await ended, 125, said);
 		assert.match(said, /does not explain/);
 		const receipt = /receipt\s+(\S+)/.exec(said)?.[1] ?? "";
@@ -128,7 +138,7 @@ const REQUEST = Buffer.from(
 /** The process with exactly these arguments. */
 async function processRunning(argv: readonly string[]): Promise<number> {
 	const wanted = `${argv.join("\0")}\0`;
-	for (let attempt = 0; attempt < 200; attempt += 1) {
+	for (let attempt = 0; attempt < 2400; attempt += 1) {
 		const pid = readdirSync("/proc").find((name) => /^\d+$/.test(name) && commandOf(name) === wanted);
 		if (pid !== undefined) return Number(pid);
 		await delay(25);

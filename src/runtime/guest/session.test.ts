@@ -63,8 +63,7 @@ test("output that nobody reads makes the guest wait: no more credit than one win
 	await delay(100);
 	assert.ok(guest.creditOf(2) - window <= 131_072, `${guest.creditOf(2)}`);
 	guest.session.stdout.resume();
-	await delay(100);
-	assert.ok(guest.creditOf(2) >= 2 * window - window / 4, `${guest.creditOf(2)}`);
+	while (guest.creditOf(2) < 2 * window - window / 4) await delay(5);
 });
 
 test("a flood of single bytes is kept in bounded memory", async () => {
@@ -291,7 +290,7 @@ test("a guest of a generation that is too old, or in a bad state", async () => {
 });
 
 test("a guest that never takes its setup is stalled", async () => {
-	await using guest = await ScriptedGuest.meet({ stallMs: 150 });
+	await using guest = await ScriptedGuest.meet({ stallMs: 800 });
 	const begun = guest.session.begin(Buffer.alloc(300_000));
 	guest.say(READY);
 	await guest.hears(FRAME_TYPE.hello);
@@ -315,15 +314,15 @@ test("setup that fails is told apart from a workload that fails", async () => {
 });
 
 test("a guest that answers signs of life is left alone however long its workload says nothing", async () => {
-	await using guest = await ScriptedGuest.running({ heartbeatMs: 20, stallMs: 120 });
+	await using guest = await ScriptedGuest.running({ heartbeatMs: 20, stallMs: 500 });
 	guest.lives();
-	await delay(500);
+	await delay(1_000);
 	guest.say(exitFrame(0));
 	assert.equal((await guest.session.ended).kind, "workload");
 });
 
 test("frames that mean nothing are read at a bounded rate, and the guest still ends in order", async () => {
-	await using guest = await ScriptedGuest.running({ heartbeatMs: 100, stallMs: 500 });
+	await using guest = await ScriptedGuest.running({ heartbeatMs: 100, stallMs: 20_000 });
 	const pongs = Buffer.concat(Array.from({ length: 5000 }, () => STARTED));
 	const began = performance.now();
 	for (let sent = 0; sent < 12; sent += 1) {
@@ -355,8 +354,8 @@ test("what fails while changes are collected is the failure of the run", async (
 	guest.say(dataFrame(5, "F"));
 	guest.socket.destroySoon();
 	await textOf(changes);
-	await delay(20);
-	assert.equal(guest.session.failure?.kind === "failed" && guest.session.failure.reason, "guest-lost");
+	while (guest.session.failure === null) await delay(5);
+	assert.equal(guest.session.failure.kind === "failed" && guest.session.failure.reason, "guest-lost");
 });
 
 test("changes that trickle for ever end", async () => {

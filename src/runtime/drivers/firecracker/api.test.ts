@@ -87,7 +87,7 @@ for (const [what, how, expected] of MISBEHAVIOURS) {
 		const script: PeerScript = { misbehave: { "PUT /boot-source": how } };
 		await using peer = await ApiPeer.listen(root, script);
 		const startedMs = performance.now();
-		await assert.rejects(makeCalls(CALLS, options(root, { callTimeoutMs: 300 })), (error: unknown) => {
+		await assert.rejects(makeCalls(CALLS, options(root, { callTimeoutMs: 800 })), (error: unknown) => {
 			assert.ok(error instanceof VouchError);
 			assert.match(error.message, /PUT \/boot-source/);
 			if (typeof expected === "string") assert.equal(error.code, expected);
@@ -131,7 +131,7 @@ async function started(script: PeerScript): Promise<{ root: string; peer: ApiPee
 	return { root, peer };
 }
 
-function guestOptions(root: string, timeoutMs = 2000) {
+function guestOptions(root: string, timeoutMs = 20_000) {
 	return { socketPath: join(root, "vsock.sock"), timeoutMs, signal: new AbortController().signal };
 }
 
@@ -163,7 +163,7 @@ test("a guest that never listens, or greets wrongly, is given up in time", async
 	for (const greeting of ["NO 1\n", "OK\n", "OK 1 2\n", "x".repeat(100)]) {
 		const { root, peer } = await started({ guest: () => {}, greeting });
 		await using _peer = peer;
-		await assert.rejects(connectGuest(guestOptions(root, 100)), /not OK and a port/);
+		await assert.rejects(connectGuest(guestOptions(root, 400)), /not OK and a port/);
 	}
 	const stalled = await started({ guest: () => {}, greeting: "OK 10" });
 	await using _stalled = stalled.peer;
