@@ -79,13 +79,13 @@ inWorlds("the live tail of a directive's output", (world) => {
 
 	test("an id that is none of ours changes nothing", async () => {
 		const [node, id] = await running(world());
-		await node.chunk(id, 0, "all of it");
+		await node.chunk(id, 0, "all of it", { truncated: true });
 		await node.finished(id);
 		for (const odd of ["", "nonsense", "1.2.3", "-5.0", "9999999999999999999.0", "'"]) {
-			const chunks: string[] = [];
+			const chunks: unknown[] = [];
 			for await (const { data } of eventsOf(world(), id, odd))
-				if (data.event === "chunk") chunks.push(bytesOf(data).toString());
-			assert.deepEqual(chunks, ["all of it"], odd);
+				if (data.event === "chunk") chunks.push(bytesOf(data).toString(), data.truncated);
+			assert.deepEqual(chunks, ["all of it", true], odd);
 		}
 	});
 

@@ -95,6 +95,15 @@ test("submit follows the output, ends with the command's exit code, and tells of
 	assert.equal(await good("logs", id, "--only", "stderr"), "err\n");
 	const both = await vouch("logs", id);
 	assert.deepEqual([both.stdout.toString(), both.stderr], ["out\n", "err\n"]);
+	const lines = (await good("logs", id, "--json"))
+		.trim()
+		.split("\n")
+		.map((line) => JSON.parse(line));
+	assert.deepEqual(
+		lines.sort((a, b) => (a.stream < b.stream ? 1 : -1)),
+		["stdout", "stderr"].map((stream, seq) => ({ stream, seq, text: `${stream.slice(3)}\n`, truncated: false })),
+	);
+	assert.equal((await good("logs", id, "--json", "-f", "--only", "stdout")).split("\n").length, 2);
 	const { tokens } = await fleet.owner.tokens.list();
 	assert.ok(
 		tokens.every(({ last_used_at }) => last_used_at !== null),

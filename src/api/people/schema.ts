@@ -202,7 +202,14 @@ export const logChunksSchema = z.object({
 });
 /** One Server-Sent Event of a live tail: `chunk`, then `state` when it changes, then `end`. */
 export const logEventSchema = z.discriminatedUnion("event", [
-	z.object({ event: z.literal("chunk"), stream: z.enum(STREAMS), seq: z.int(), bytes_base64: z.string() }),
+	z.object({
+		event: z.literal("chunk"),
+		stream: z.enum(STREAMS),
+		seq: z.int(),
+		bytes_base64: z.string(),
+		/** What came after it in its stream may have been left out. */
+		truncated: z.boolean(),
+	}),
 	z.object({ event: z.literal("state"), state: z.enum(DIRECTIVE_STATES) }),
 	z.object({ event: z.literal("end"), state: z.enum(DIRECTIVE_STATES), exit_code: z.int().nullable() }),
 ]);

@@ -25,7 +25,8 @@ export const showDirective: Action = async ({ operands, flags }) => {
 export const directiveLogs: Action = async ({ operands, flags }) => {
 	const { client, directive_id } = directiveSession(operands[0], flags);
 	const only = flags.text("--only") as StreamName | undefined;
-	await printOutput(client, directive_id, { follow: flags.has("--follow") ? "follow" : "stored", only });
+	const follow = flags.has("--follow") ? "follow" : "stored";
+	await printOutput(client, directive_id, { follow, only, as: flags.has("--json") ? "json-lines" : "bytes" });
 	return 0;
 };
 

@@ -39,11 +39,13 @@ export const logsRow: CommandRow = {
 	flags: [
 		{ name: "--only", value: "STREAM", choices: ["stdout", "stderr"], summary: "one stream alone" },
 		{ name: "--follow", short: "-f", summary: "of a directive: go on with what comes, until it has ended" },
+		{ name: "--json", summary: "print a line of JSON for each chunk: stream, seq, text (or base64), truncated" },
 		serverFlag,
 	],
 	examples: [
 		{ command: "vouch logs last --only stderr", says: "Errors of the newest run:" },
 		{ command: "vouch logs -f 019a2f44-8c1e-7000-9d2b-2f0e6a1c4b55", says: "Watch a directive:" },
+		{ command: "vouch logs last --json | jq -j 'select(.stream == \"stderr\").text'", says: "For a program:" },
 	],
 	load: async () => (await import("./runs.ts")).logsAction,
 };

@@ -1,4 +1,4 @@
-import { createReadStream, existsSync, readFileSync } from "node:fs";
+import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { formatDurationMs } from "../../core/index.ts";
 import { verifyReceipt } from "../../evidence/index.ts";
@@ -6,6 +6,7 @@ import type { ReceiptPredicate } from "../../evidence/schema.ts";
 import { isOwnerAlive, type RunFiles, type RunRecord } from "../../runtime/index.ts";
 import type { Action } from "../command.ts";
 import { fail } from "../failures.ts";
+import { type StreamName, writeLine } from "../fleet/output.ts";
 import { meansDirective } from "../fleet/run-or-directive.ts";
 import { shellWord } from "../run/approval.ts";
 import { findRun } from "../run/find-run.ts";
@@ -136,17 +137,49 @@ export const logsAction: Action = async (invocation) => {
 	const { operands, flags } = invocation;
 	if (await meansDirective(operands[0] ?? "", flags))
 		return (await import("./directives.ts")).directiveLogs(invocation);
-	const { records } = realParts();
-	const record = findRun(records, operands[0] ?? "");
-	const files = records.files(record.runId);
+	const parts = realParts();
+	const record = findRun(parts.records, operands[0] ?? "");
+	const files = parts.records.files(record.runId);
 	const only = flags.text("--only");
+	if (flags.has("--json")) {
+		const predicate = await predicateOf(files, parts);
+		for (const stream of ["stdout", "stderr"] as const)
+			if ((only ?? stream) === stream) await printLines(keptFile(files[stream], record), stream, predicate);
+		return 0;
+	}
 	if (only !== "stderr") await print(files.stdout, process.stdout, record);
 	if (only !== "stdout") await print(files.stderr, only === "stderr" ? process.stdout : process.stderr, record);
 	return 0;
 };
 
 async function print(path: string, screen: NodeJS.WriteStream, record: RunRecord): Promise<number> {
-	if (!existsSync(path)) throw fail("cli.no-output-kept", { run: record.runId });
-	await pipeline(createReadStream(path), screen, { end: false });
+	await pipeline(createReadStream(keptFile(path, record)), screen, { end: false });
 	return 0;
+}
+
+function keptFile(path: string, record: RunRecord): string {
+	if (existsSync(path)) return path;
+	throw fail("cli.no-output-kept", { run: record.runId });
+}
+
+async function printLines(path: string, stream: StreamName, predicate: ReceiptPredicate | undefined): Promise<void> {
+	const { size } = statSync(path);
+	let [seq, printed] = [0, 0];
+	for await (const bytes of chunksOf(path)) {
+		printed += bytes.length;
+		await writeLine({ stream, seq, bytes, truncated: printed === size && predicate?.result.outputTruncated === true });
+		seq += 1;
+	}
+}
+
+/** They end where lines do, as far as one has any: characters are not cut in two. */
+async function* chunksOf(path: string): AsyncGenerator<Buffer> {
+	let rest = Buffer.alloc(0);
+	for await (const read of createReadStream(path)) {
+		const bytes = Buffer.concat([rest, read as Buffer]);
+		const end = bytes.lastIndexOf("\n") + 1 || bytes.length;
+		yield bytes.subarray(0, end);
+		rest = bytes.subarray(end);
+	}
+	if (rest.length > 0) yield rest;
 }

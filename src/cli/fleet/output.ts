@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { once } from "node:events";
 import type { Client } from "../../api/index.ts";
 import { followLogs, type LogEvent } from "../../api/index.ts";
@@ -19,15 +20,40 @@ export async function writeChunk(
 	await write(screen, Buffer.from(event.bytes_base64, "base64"));
 }
 
+/** Output for programs: its text, or base64 where it is no UTF-8. */
+export interface OutputChunk {
+	readonly stream: StreamName;
+	readonly seq: number;
+	readonly bytes: Uint8Array;
+	/** What came after it in its stream may have been left out. */
+	readonly truncated: boolean;
+}
+
+/** Writes a chunk as a line of JSON. */
+export function writeLine({ stream, seq, bytes, truncated }: OutputChunk): Promise<void> {
+	const buffer = Buffer.from(bytes);
+	const content = isUtf8(buffer) ? { text: buffer.toString() } : { base64: buffer.toString("base64") };
+	return write(process.stdout, Buffer.from(`${JSON.stringify({ stream, seq, ...content, truncated })}\n`));
+}
+
 /** Prints output that is stored, and with `follow` what comes until the directive ends. */
 export async function printOutput(
 	client: Client,
 	directive_id: string,
-	how: { readonly follow: "follow" | "stored"; readonly only: StreamName | undefined },
+	how: {
+		readonly follow: "follow" | "stored";
+		readonly only: StreamName | undefined;
+		readonly as: "bytes" | "json-lines";
+	},
 ): Promise<void> {
 	const events =
 		how.follow === "follow"
 			? followLogs(client, directive_id)
 			: client.directives.tail({ directive_id, follow: "false" });
-	for await (const event of events) if (event.event === "chunk") await writeChunk(event, how.only);
+	for await (const event of events) {
+		if (event.event !== "chunk") continue;
+		if (how.as === "bytes") await writeChunk(event, how.only);
+		else if ((how.only ?? event.stream) === event.stream)
+			await writeLine({ ...event, bytes: Buffer.from(event.bytes_base64, "base64") });
+	}
 }

@@ -57,10 +57,11 @@ async function* follow(store: Store, directiveId: string, seen: Seen, stop: Cont
 		for (;;) {
 			const { chunks, directive } = await look(store, directiveId, seen);
 			if (directive === undefined) return;
-			for (const { stream, seq, bytes } of chunks) {
+			for (const { stream, seq, bytes, truncated } of chunks) {
 				seen[stream as "stdout"] = seq;
 				const bytes_base64 = Buffer.from(bytes).toString("base64");
-				yield event({ event: "chunk", stream: stream as "stdout", seq, bytes_base64 }, seen);
+				const chunk = { stream: stream as "stdout", seq, bytes_base64, truncated: truncated === 1 };
+				yield event({ event: "chunk", ...chunk }, seen);
 			}
 			if (directive.state !== state) {
 				state = directive.state as DirectiveState;
@@ -103,7 +104,7 @@ async function look(store: Store, directiveId: string, seen: Readonly<Seen>) {
 				const sizes = await next.select(["seq", "bytesize"]).limit(MOST_CHUNKS).execute();
 				const last = lastThatFits(sizes);
 				if (last === undefined) return [];
-				return next.select(["stream", "seq", "bytes", "created_at"]).where("seq", "<=", last).execute();
+				return next.select(["stream", "seq", "bytes", "truncated", "created_at"]).where("seq", "<=", last).execute();
 			}),
 		);
 		return { directive, chunks: found.flat().sort((a, b) => a.created_at - b.created_at) };
