@@ -6,9 +6,10 @@ import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { connect } from "../../src/api/index.ts";
 import { publicKeyFromRaw } from "../../src/evidence/index.ts";
 import type { ReceiptPredicate } from "../../src/evidence/schema.ts";
+import { freePort } from "../fixtures/free-port.ts";
 import { FrontDoor, type Going, processesWith, until } from "../system/front-door.ts";
 import { readExposition } from "./exposition.ts";
-import { freePort, gitDaemon, SSHD, sshDaemon } from "./git-servers.ts";
+import { gitDaemon, SSHD, sshDaemon } from "./git-servers.ts";
 import { type Fleet, newFacility, ownerOf, type Seen, seen, submitted } from "./people.ts";
 import { writeServerCertificate } from "./server-certificate.ts";
 
@@ -85,15 +86,15 @@ describe("a control plane and a node, each a process, with client certificates",
 		const mark = `sleep 8${process.pid}.25`;
 		const facility = await newFacility(fleet);
 		const once = await submitted(fleet, facility, { command: `${mark}` });
-		await until("it runs", () => processesWith(mark).length > 0, 20_000);
+		await until("it runs", () => processesWith(mark).length > 0);
 		node.process.kill("SIGKILL");
 		await node.ended;
-		await until("all of it is gone", () => processesWith(mark).length === 0, 20_000);
+		await until("all of it is gone", () => processesWith(mark).length === 0);
 		await startNode();
 		const lost = await seen(fleet, once);
 		assert.equal(lost.directive.state, "failed");
 		assert.equal(lost.directive.attempts, 1);
-		await until("private folders are gone", () => door.liveFolders().length === 0, 20_000);
+		await until("private folders are gone", () => door.liveFolders().length === 0);
 		const { stdout } = await seen(fleet, await submitted(fleet, facility, { command: "echo free again" }));
 		assert.equal(stdout, "free again\n");
 	});
@@ -103,7 +104,7 @@ describe("a control plane and a node, each a process, with client certificates",
 		const command = `echo begun >> times; if [ $(wc -l < times) = 1 ]; then ${mark}; fi; cat times`;
 		const facility = await newFacility(fleet);
 		const id = await submitted(fleet, facility, { command, max_attempts: 2 });
-		await until("it runs", () => isWritten(join(folder, "facilities", facility, "times")), 20_000);
+		await until("it runs", () => isWritten(join(folder, "facilities", facility, "times")));
 		node.process.kill("SIGKILL");
 		await node.ended;
 		await startNode();
@@ -196,7 +197,7 @@ describe("a control plane and a node, each a process, with client certificates",
 			const [territory] = (await fleet.territories.list()).territories;
 			const body = { capability, target: { territory_id: territory?.id ?? "" } };
 			const { command_id } = await fleet.commands.create({ body });
-			for (let attempt = 0; attempt < 200; attempt++) {
+			for (let attempt = 0; attempt < 1200; attempt++) {
 				const command = await fleet.commands.show({ command_id });
 				if (command.state === "completed" || command.state === "failed") return command;
 				await new Promise((resolve) => setTimeout(resolve, 50));
@@ -285,7 +286,7 @@ describe("a control plane and a node, each a process, with client certificates",
 				.split("\n")
 				.map((line) => JSON.parse(line))
 				.flatMap(({ directive_id, event }) => (directive_id === id ? [event] : []));
-		await until("its end is on the tape", () => taped().includes("finished_posted"), 20_000);
+		await until("its end is on the tape", () => taped().includes("finished_posted"));
 		assert.deepEqual(taped(), [
 			"directive_claimed",
 			"started_posted",

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { connect as dial } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
+import { freePort } from "../fixtures/free-port.ts";
 
 export const SSHD = "/usr/sbin/sshd";
 
@@ -93,17 +94,8 @@ export async function gitDaemon(repositories: string): Promise<Daemon> {
 	return { child, port };
 }
 
-export async function freePort(): Promise<number> {
-	const server = createServer();
-	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-	const { port } = server.address() as AddressInfo;
-	await new Promise((resolve) => server.close(resolve));
-	return port;
-}
-
 async function listens(port: number): Promise<void> {
-	const { connect: dial } = await import("node:net");
-	for (let attempt = 0; attempt < 200; attempt++) {
+	for (let attempt = 0; attempt < 1200; attempt++) {
 		const isOpen = await new Promise<boolean>((resolve) => {
 			const socket = dial(port, "127.0.0.1", () => resolve(true));
 			socket.on("error", () => resolve(false));

@@ -8,7 +8,6 @@ import { ExistingControlPlane } from "./existing-control-plane.ts";
 
 /** Far beyond what any test waits: what happens sooner was told, not asked for. */
 const NEVER = "30m";
-const PATIENT_MS = 60_000;
 const mountsDisks = spawnSync("unshare", ["--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).status === 0;
 
 interface Capacity {
@@ -40,7 +39,7 @@ class Played {
 	/** Waits for it, however loaded the machine is; a node that ended says why. */
 	async until(what: string, holds: () => boolean): Promise<void> {
 		const early = this.node?.ended.then(({ code }) => assert.fail(`${what}: the node ended with ${code}: ${this.log}`));
-		await Promise.race([until(what, holds, PATIENT_MS), early]);
+		await Promise.race([until(what, holds), early]);
 	}
 
 	async finished(id: string): Promise<Readonly<Record<string, unknown>>> {

@@ -1,16 +1,13 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { connect } from "../../src/api/index.ts";
 import { digestOf } from "../../src/core/index.ts";
 import { BUCKET_KEYS, openBucket } from "../fixtures/bucket.ts";
+import { freePort } from "../fixtures/free-port.ts";
 import { FrontDoor, type Going, processesWith, until } from "../system/front-door.ts";
 import { type Fleet, newFacility, ownerOf, seen, submitted } from "./people.ts";
-
-const PATIENT_MS = 60_000;
 
 describe("a control plane on S3 that is killed while its node works", () => {
 	const door = new FrontDoor();
@@ -73,11 +70,7 @@ describe("a control plane on S3 that is killed while its node works", () => {
 		const id = await submitted(fleet, facility, { command });
 		for await (const event of fleet.directives.tail({ directive_id: id })) if (event.event === "chunk") break;
 		await killed(server);
-		await until(
-			"all is printed, and nobody took it",
-			() => existsSync(join(facilities, facility, "printed")),
-			PATIENT_MS,
-		);
+		await until("all is printed, and nobody took it", () => existsSync(join(facilities, facility, "printed")));
 		await serverIsBack();
 		writeFileSync(join(facilities, facility, "go"), "");
 		const { stdout, directive } = await seen(fleet, id);
@@ -92,12 +85,12 @@ describe("a control plane on S3 that is killed while its node works", () => {
 		// It leaves a process behind that would outlive it.
 		const command = `setsid ${mark} & while [ ! -e go ]; do sleep 0.05; done; mkdir out; head -c 5000000 /dev/zero > out/zeros; echo x > out/x`;
 		const id = await submitted(fleet, facility, { command, artifacts: ["out/"] });
-		await until("it runs", () => processesWith(mark).length > 0, PATIENT_MS);
+		await until("it runs", () => processesWith(mark).length > 0);
 		await killed(server);
 		writeFileSync(join(facilities, facility, "go"), "");
-		await until("its end is on disk", () => ends().includes(id), PATIENT_MS);
+		await until("its end is on disk", () => ends().includes(id));
 		await killed(node);
-		await until("nothing of it runs", () => processesWith(mark).length === 0, PATIENT_MS);
+		await until("nothing of it runs", () => processesWith(mark).length === 0);
 		assert.equal(readdirSync(join(folder, "state/artifacts")).length, 1);
 		await serverIsBack();
 		await startNode();
@@ -114,11 +107,7 @@ describe("a control plane on S3 that is killed while its node works", () => {
 		);
 		const zeros = await fleet.directives.artifact({ directive_id: id, artifact_id: artifacts[1]?.id ?? "" });
 		assert.equal(digestOf(zeros), digestOf(Buffer.alloc(5_000_000)));
-		await until(
-			"the node keeps none of it",
-			() => readdirSync(join(folder, "state/artifacts")).length === 0,
-			PATIENT_MS,
-		);
+		await until("the node keeps none of it", () => readdirSync(join(folder, "state/artifacts")).length === 0);
 		assert.equal(ends().trim(), "");
 		const kept = readdirSync(objects, { recursive: true, encoding: "utf8" });
 		const [x] = artifacts;
@@ -129,11 +118,3 @@ describe("a control plane on S3 that is killed while its node works", () => {
 		assert.equal(existsSync(join(door.data, "server/blobs")), false, "nothing is beside the bucket");
 	});
 });
-
-async function freePort(): Promise<number> {
-	const server = createServer();
-	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-	const { port } = server.address() as AddressInfo;
-	await new Promise((resolve) => server.close(resolve));
-	return port;
-}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type connect, followLogs } from "../../src/api/index.ts";
-import type { Going } from "../system/front-door.ts";
+import { type Going, until } from "../system/front-door.ts";
 
 export type Fleet = ReturnType<typeof connect>;
 
@@ -11,7 +11,7 @@ export async function ownerOf(going: Going): Promise<{ readonly server: string; 
 		text += chunk.toString();
 	});
 	await going.shows("token of the owner");
-	await new Promise((resolve) => setTimeout(resolve, 50));
+	await until("the token is there", () => /vouch_\S+\s/.test(text));
 	const server = /https?:\/\/\S+/.exec(text)?.[0] ?? assert.fail(text);
 	const token = /vouch_\S+/.exec(text)?.[0] ?? assert.fail(text);
 	return { server, token };

@@ -54,7 +54,7 @@ describe("vouch up", () => {
 	test("what is cancelled ends, with all that it started", async () => {
 		const mark = `sleep 7${process.pid}.25`;
 		const id = await submitted(fleet, await newFacility(fleet), { command: `${mark} & ${mark}; wait` });
-		await until("it runs", () => processesWith(mark).length > 0, 20_000);
+		await until("it runs", () => processesWith(mark).length > 0);
 		await fleet.directives.cancel({ directive_id: id });
 		const { directive } = await seen(fleet, id);
 		assert.equal(directive.state, "canceled");
@@ -65,7 +65,7 @@ describe("vouch up", () => {
 		const facility = await newFacility(fleet);
 		const late = await seen(
 			fleet,
-			await submitted(fleet, facility, { command: "echo first; sleep 60", timeout_seconds: 1 }),
+			await submitted(fleet, facility, { command: "echo first; sleep 60", timeout_seconds: 3 }),
 		);
 		assert.deepEqual([late.directive.state, late.directive.exit_code, late.stdout], ["timed_out", 124, "first\n"]);
 		const limits = { max_output_bytes: 1000 };
@@ -114,9 +114,11 @@ describe("vouch up", () => {
 	});
 
 	test("asked to end it drains, and leaves nothing", async () => {
-		const id = await submitted(fleet, await newFacility(fleet), { command: "sleep 1; echo finished" });
-		await until("it runs", () => door.liveFolders().length > 0, 20_000);
+		const facility = await newFacility(fleet);
+		const id = await submitted(fleet, facility, { command: "while [ ! -e go ]; do sleep 0.05; done; echo finished" });
+		await until("it runs", () => door.liveFolders().length > 0);
 		going.process.kill("SIGINT");
+		writeFileSync(join(door.data, "up/agent/facilities", facility, "go"), "");
 		const { code, stderr } = await going.ended;
 		assert.equal(code, 0, stderr);
 		assert.deepEqual(door.liveFolders(), []);
@@ -136,7 +138,7 @@ test("--json of what goes on running is one line for scripts: where it is, and a
 			going.process.stdout.on("data", (part: Buffer) => {
 				said += part.toString();
 			});
-			await until(`vouch ${command} says where it is`, () => said.includes("\n"), 60_000);
+			await until(`vouch ${command} says where it is`, () => said.includes("\n"));
 			const { url, token } = JSON.parse(said);
 			const { role } = await connect({ server: url, token }).account.whoami();
 			assert.equal(role, "owner");

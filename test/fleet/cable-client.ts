@@ -75,7 +75,7 @@ export class CableClient {
 	}
 
 	async #until(holds: () => boolean, otherwise: string): Promise<void> {
-		const late = AbortSignal.timeout(20_000);
+		const late = AbortSignal.timeout(60_000);
 		while (!holds()) {
 			const { promise, resolve } = Promise.withResolvers<void>();
 			this.#changed = resolve;

@@ -6,7 +6,7 @@ import { newFacility, ownerOf, submitted } from "../agent/people.ts";
 import { FrontDoor } from "../system/front-door.ts";
 
 /** Far below the minute for which a connection may be silent. */
-const SOON_MS = 20_000;
+const SOON_MS = 45_000;
 
 describe("a control plane that is asked to end", () => {
 	const door = new FrontDoor();
