@@ -1,5 +1,6 @@
 import { newId } from "../core/index.ts";
 import { jsonText } from "./rows.ts";
+import { insertEach } from "./store/bulk.ts";
 import type { Session } from "./store/store.ts";
 
 export interface DomainEvent {
@@ -21,8 +22,8 @@ export function noteEvent(session: Session, event: DomainEvent): Promise<void> {
 	return noteEvents(session, [event]);
 }
 
-export async function noteEvents({ db, nowMs }: Session, events: readonly DomainEvent[]): Promise<void> {
-	if (events.length === 0) return;
+export async function noteEvents(session: Session, events: readonly DomainEvent[]): Promise<void> {
+	const { nowMs } = session;
 	const rows = events.map((event) => ({
 		id: newId<string>(nowMs),
 		account_id: event.accountId,
@@ -39,5 +40,5 @@ export async function noteEvents({ db, nowMs }: Session, events: readonly Domain
 		completed_at: nowMs,
 		journal_index: null,
 	}));
-	await db.insertInto("audit_events").values(rows).execute();
+	await insertEach(session, "audit_events", rows);
 }

@@ -3,11 +3,11 @@ import type { Handlers } from "../http/handlers.ts";
 import { refusal } from "../http/refusal.ts";
 import { textOf } from "../rows.ts";
 import type { Services } from "../services.ts";
+import { updateEach } from "../store/bulk.ts";
 import { changeAll, type Directive } from "../store/queue.ts";
 import type { Session } from "../store/store.ts";
 import type { DirectiveRow } from "../store/tables.ts";
 import { together } from "../store/together.ts";
-import { updateEach } from "../store/update-each.ts";
 import { type Holder, heldDirective, heldDirectives, holderOf } from "./held.ts";
 import { type DirectiveState, isTerminal } from "./states.ts";
 

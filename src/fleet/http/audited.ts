@@ -1,7 +1,7 @@
 import type { Operation, OperationName } from "../../api/index.ts";
 import { canonicalJson, type Json, newId } from "../../core/index.ts";
+import { insertEach, updateEach } from "../store/bulk.ts";
 import { together } from "../store/together.ts";
-import { updateEach } from "../store/update-each.ts";
 import type { AuditNote, Context } from "./handlers.ts";
 import { isRefusal } from "./refusal.ts";
 
@@ -39,7 +39,8 @@ interface Begun {
 }
 
 // One statement is a transaction by itself.
-const begin = together("read", async ({ db, nowMs }, begun: readonly Begun[]) => {
+const begin = together("read", async (session, begun: readonly Begun[]) => {
+	const { nowMs } = session;
 	const rows = begun.map(({ operation, accountId, userId, address }) => ({
 		id: newId<string>(nowMs),
 		account_id: accountId,
@@ -56,7 +57,7 @@ const begin = together("read", async ({ db, nowMs }, begun: readonly Begun[]) =>
 		completed_at: null,
 		journal_index: null,
 	}));
-	await db.insertInto("audit_events").values(rows).execute();
+	await insertEach(session, "audit_events", rows);
 	return rows.map(({ id }) => id);
 });
 

@@ -1,4 +1,5 @@
 import type { CapabilityPolicy } from "../../governance/index.ts";
+import { isOneOf } from "../store/bulk.ts";
 import type { Session } from "../store/store.ts";
 import type { PolicyRow } from "../store/tables.ts";
 
@@ -17,17 +18,17 @@ export interface StoredPolicy {
 
 /** For each of these, the active policies that apply, by ascending priority: later ones are narrower by convention. */
 export async function applicablePolicies(
-	{ db }: Session,
+	session: Session,
 	scopes: readonly PolicyScope[],
 ): Promise<readonly (readonly StoredPolicy[])[]> {
 	const accountIds = [...new Set(scopes.map(({ accountId }) => accountId))];
 	const scopeIds = [...new Set(scopes.flatMap((scope) => Object.values(scope) as readonly string[]))];
-	const rows = await db
+	const rows = await session.db
 		.selectFrom("policies")
 		.selectAll()
 		.where("active", "=", 1)
-		.where((is) => is.or([is("account_id", "is", null), is("account_id", "in", accountIds)]))
-		.where((is) => is.or([is("scope_type", "is", null), is("scope_id", "in", scopeIds)]))
+		.where((is) => is.or([is("account_id", "is", null), isOneOf(session, "account_id", accountIds)]))
+		.where((is) => is.or([is("scope_type", "is", null), isOneOf(session, "scope_id", scopeIds)]))
 		.orderBy("priority")
 		.orderBy("id")
 		.execute();

@@ -3,6 +3,7 @@ import { dirname, resolve } from "node:path";
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import { nodeSqliteDialect } from "./dialects/node-sqlite.ts";
+import { PreparedClient } from "./dialects/prepared-client.ts";
 import { storeFailures } from "./failures.ts";
 import { MIGRATIONS, type Migration, migrate } from "./migration.ts";
 import { KyselyStore, type Store } from "./store.ts";
@@ -50,7 +51,7 @@ async function openPostgres(url: string, nowMs: () => number, steps: readonly Mi
 			oid === INT8 ? Number : pg.types.getTypeParser(oid, format as "text"),
 	};
 	const limits = { idle_in_transaction_session_timeout: STALLED_MS, connectionTimeoutMillis: CONNECT_MS };
-	const pool = new pg.Pool({ connectionString: url, max: 20, types, ...limits });
+	const pool = new pg.Pool({ connectionString: url, max: 20, types, ...limits, Client: PreparedClient });
 	// A connection that breaks while nobody uses it is replaced by the next query.
 	pool.on("error", () => undefined);
 	const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });

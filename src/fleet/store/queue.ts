@@ -1,9 +1,9 @@
 import { type Selectable, sql } from "kysely";
 import { afterEvent, type DirectiveEvent, type DirectiveState } from "../directives/states.ts";
 import { flagOf } from "../rows.ts";
+import { insertEach, isOneOf, updateEach } from "./bulk.ts";
 import type { Session } from "./store.ts";
 import type { DirectiveRow, FacilityRow } from "./tables.ts";
-import { updateEach } from "./update-each.ts";
 
 export type Directive = Selectable<DirectiveRow>;
 export type Facility = Selectable<FacilityRow>;
@@ -35,7 +35,7 @@ export async function lockDirectives(
 		.selectFrom("facilities as f")
 		.innerJoin("directives as d", "d.facility_id", "f.id")
 		.selectAll("d")
-		.where("d.id", "in", ids)
+		.where(isOneOf(session, "d.id", ids))
 		.orderBy("f.id")
 		.orderBy("d.id");
 	const rows = await (session.kind === "postgres" ? query.forUpdate(["f", "d"]) : query).execute();
@@ -47,13 +47,14 @@ export async function lockFacility(session: Session, facilityId: string): Promis
 }
 
 /** Those of them that are there, by id, locked in their order. */
-export async function lockFacilities(
-	{ db, kind }: Session,
-	ids: readonly string[],
-): Promise<ReadonlyMap<string, Facility>> {
-	const query = db.selectFrom("facilities").selectAll().where("id", "in", ids).orderBy("id");
+export async function lockFacilities(session: Session, ids: readonly string[]): Promise<ReadonlyMap<string, Facility>> {
+	const query = session.db
+		.selectFrom("facilities")
+		.selectAll()
+		.where(isOneOf(session, "id", ids))
+		.orderBy("id");
 	// SQLite has one writer at a time, and it is this one.
-	const rows = await (kind === "postgres" ? query.forUpdate() : query).execute();
+	const rows = await (session.kind === "postgres" ? query.forUpdate() : query).execute();
 	return new Map(rows.map((row) => [row.id, row]));
 }
 
@@ -68,16 +69,21 @@ export async function addDirectives(
 	const ready = await db
 		.selectFrom("directives")
 		.select(["id", "facility_id", "priority"])
-		.where("facility_id", "in", [...facilities.keys()])
+		.where(isOneOf(session, "facility_id", [...facilities.keys()]))
 		.where("ready", "=", READY)
 		.execute();
 	const isFree = ({ facility_id }: First) => facilities.get(facility_id)?.locked_by_directive_id === null;
 	const waiting: readonly First[] = [...ready, ...directives.filter(({ state }) => state === "queued").filter(isFree)];
 	const first = new Set([...Map.groupBy(waiting, ({ facility_id }) => facility_id).values()].map(firstOf));
 	const overtaken = ready.filter((one) => !first.has(one)).map(({ id }) => id);
-	if (overtaken.length > 0) await db.updateTable("directives").set({ ready: 0 }).where("id", "in", overtaken).execute();
+	if (overtaken.length > 0)
+		await db
+			.updateTable("directives")
+			.set({ ready: 0 })
+			.where(isOneOf(session, "id", overtaken))
+			.execute();
 	const rows = directives.map((row) => ({ ...row, ready: flagOf(first.has(row)) }));
-	await db.insertInto("directives").values(rows).execute();
+	await insertEach(session, "directives", rows);
 	for (const row of rows) if (row.ready === 1) tellReady(session, row);
 }
 
@@ -109,14 +115,14 @@ async function promote(session: Session, facilityIds: readonly string[]): Promis
 	const facilities = await session.db
 		.selectFrom("facilities as f")
 		.select([now.as("now"), next.as("next")])
-		.where("f.id", "in", facilityIds)
+		.where(isOneOf(session, "f.id", facilityIds))
 		.execute();
 	const turned = facilities.flatMap(({ now, next }) => (now === next ? [] : [now, next])).filter((id) => id !== null);
 	if (turned.length === 0) return;
 	const rows = await session.db
 		.updateTable("directives")
 		.set({ ready: sql`1 - ready` })
-		.where("id", "in", turned)
+		.where(isOneOf(session, "id", turned))
 		.returning(["id", "account_id", "sandbox_profile", "ready"])
 		.execute();
 	for (const row of rows) if (row.ready === 1) tellReady(session, row);
@@ -174,11 +180,11 @@ async function firstReady(session: Session, ahead: Ahead) {
 
 /** What the index `directives_ready` gives in its own order, as far as the limit goes. */
 export function readyOf(
-	{ db, kind }: Session,
+	session: Session,
 	{ accountId, territoryIds, runs, limit, seen }: Omit<Ahead, "profiles">,
 	profile: string,
 ) {
-	const query = db
+	const query = session.db
 		.selectFrom("directives as d")
 		.innerJoin("facilities as f", "f.id", "d.facility_id")
 		.selectAll("d")
@@ -187,13 +193,13 @@ export function readyOf(
 		.where("d.account_id", "=", accountId)
 		.where("d.sandbox_profile", "=", profile)
 		.where("d.ready", "=", READY)
-		.$if(seen.length > 0, (found) => found.where("d.id", "not in", seen))
+		.$if(seen.length > 0, (found) => found.where((is) => is.not(isOneOf(session, "d.id", seen))))
 		.$if(runs === "specifications", (found) => found.where("d.needs_workload", "=", 0))
-		.where((is) => is.or([is("f.affinity", "=", "none"), is("f.territory_id", "in", territoryIds)]))
+		.where((is) => is.or([is("f.affinity", "=", "none"), isOneOf(session, "f.territory_id", territoryIds)]))
 		.orderBy("d.priority", "desc")
 		.orderBy("d.id")
 		.limit(limit);
-	return kind === "postgres" ? query.forUpdate(["d", "f"]).skipLocked() : query;
+	return session.kind === "postgres" ? query.forUpdate(["d", "f"]).skipLocked() : query;
 }
 
 /** One thing that happens to a locked directive, and what is stored with it. */
@@ -220,7 +226,7 @@ export async function lease(session: Session, leases: readonly LeaseTerms[]): Pr
 		id: directive.facility_id,
 		values: { locked_by_directive_id: directive.id, updated_at: session.nowMs },
 	}));
-	const locked = await updateEach(session, "facilities", locks, sql`locked_by_directive_id is null`);
+	const locked = await updateEach(session, "facilities", locks, sql`facilities.locked_by_directive_id is null`);
 	if (locked !== leases.length) throw new Error("the facility of a ready directive is held");
 	const changes = leases.map(({ directive, territoryId, leaseId, expiresAt, changed }) => {
 		const holder = {
@@ -278,8 +284,8 @@ async function release(session: Session, directives: readonly Directive[]): Prom
 	await session.db
 		.updateTable("facilities")
 		.set({ locked_by_directive_id: null, updated_at: session.nowMs })
-		.where("id", "in", facilityIds)
-		.where("locked_by_directive_id", "in", ids)
+		.where(isOneOf(session, "id", facilityIds))
+		.where(isOneOf(session, "locked_by_directive_id", ids))
 		.execute();
 	await promote(session, facilityIds);
 }
@@ -302,7 +308,7 @@ export async function heldBy(session: Session, territoryIds: readonly string[]):
 	const rows = await session.db
 		.selectFrom("directives")
 		.select(["territory_id", sql<number>`count(*)`.as("count")])
-		.where("territory_id", "in", territoryIds)
+		.where(isOneOf(session, "territory_id", territoryIds))
 		.where("state", "in", HELD)
 		.groupBy("territory_id")
 		.execute();

@@ -12,7 +12,7 @@ import { MIGRATIONS } from "./migration.ts";
 import { openStore } from "./open.ts";
 import { addFacility, addOwner, directiveRow } from "./sample-rows.ts";
 import { addDirective, assertReadyRows, countOf, SampleStores, until } from "./sample-store.ts";
-import type { Store } from "./store.ts";
+import type { Session, Store } from "./store.ts";
 import type { Wake } from "./wake.ts";
 
 onBothDatabases("the store", (databases) => {
@@ -46,6 +46,22 @@ function migrationTests(databases: Databases, stores: SampleStores): void {
 		const again = await stores.open(url);
 		const rows = await again.read(({ db }) => db.selectFrom("schema_versions").select("version").execute());
 		assert.equal(rows.length, MIGRATIONS.length + 1);
+	});
+
+	test("a column that a newer version adds meanwhile stops nobody who uses the table", async () => {
+		const { url, store, owner } = await stores.setting();
+		const other = await stores.open(url);
+		const facilities = ({ db }: Session) =>
+			db.selectFrom("facilities").selectAll().where("account_id", "=", owner.accountId).execute();
+		assert.equal((await store.read(facilities)).length, 1);
+		for (const [name, ask] of [
+			["one", () => store.read(facilities)],
+			["two", () => store.transaction(facilities)],
+		] as const) {
+			await other.transaction(({ db }) => sql`alter table facilities add column ${sql.ref(name)} text`.execute(db));
+			const [facility] = await ask();
+			assert.equal(facility !== undefined && name in facility, true);
+		}
 	});
 
 	test("what can't be opened is refused without the password", async () => {

@@ -1,4 +1,5 @@
 import type { Kysely } from "kysely";
+import { isOutdated } from "./dialects/prepared-client.ts";
 import type { Tables } from "./tables.ts";
 import type { Wake, WakeListener, Wakes } from "./wake.ts";
 
@@ -27,7 +28,7 @@ export interface Store {
 	close(): Promise<void>;
 }
 
-/** A transaction that another one made impossible is begun anew so often: PostgreSQL 40001, 40P01, 23505. */
+/** What another transaction made impossible is begun anew so often. */
 const MAX_ATTEMPTS = 10;
 
 export class KyselyStore implements Store {
@@ -47,17 +48,11 @@ export class KyselyStore implements Store {
 		const wake = (): never => {
 			throw new TypeError("a wake-up belongs to a transaction");
 		};
-		return look({ db: this.#db, kind: this.kind, nowMs: this.#nowMs(), wake });
+		return retried(() => look({ db: this.#db, kind: this.kind, nowMs: this.#nowMs(), wake }), isOutdated);
 	}
 
-	async transaction<T>(change: (session: Session) => Promise<T>): Promise<T> {
-		for (let attempt = 1; ; attempt++) {
-			try {
-				return await this.#attempt(change);
-			} catch (error) {
-				if (attempt >= MAX_ATTEMPTS || !isTransient(error)) throw error;
-			}
-		}
+	transaction<T>(change: (session: Session) => Promise<T>): Promise<T> {
+		return retried(() => this.#attempt(change), isTransient);
 	}
 
 	onWake(listener: WakeListener): () => void {
@@ -87,8 +82,19 @@ export class Overtaken extends Error {
 	}
 }
 
+async function retried<T>(act: () => Promise<T>, isWorthIt: (error: unknown) => boolean): Promise<T> {
+	for (let attempt = 1; ; attempt++) {
+		try {
+			return await act();
+		} catch (error) {
+			if (attempt >= MAX_ATTEMPTS || !isWorthIt(error)) throw error;
+		}
+	}
+}
+
+/** Nothing of it happened, and it may go well now: PostgreSQL 40001, 40P01, 23505. */
 function isTransient(error: unknown): boolean {
-	if (error instanceof Overtaken) return true;
+	if (error instanceof Overtaken || isOutdated(error)) return true;
 	const code = error instanceof Error && "code" in error ? error.code : undefined;
 	return code === "40001" || code === "40P01" || code === "23505";
 }
