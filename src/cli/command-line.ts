@@ -1,4 +1,4 @@
-import { VouchError } from "../core/index.ts";
+import { formWords, VouchError } from "../core/index.ts";
 import type { CommandRow } from "./command.ts";
 import { buildProgram, helpShown, runProgram } from "./program.ts";
 import { paint } from "./screen.ts";
@@ -9,8 +9,8 @@ export const OWN_FAILURE = 125;
 
 // A command checks each schema once or twice: compiling a parser for it first, as zod does, costs more than it saves. Set as zod
 // itself does it, which is loaded later, and by the commands that check something.
-const forZod: typeof globalThis & { __zod_globalConfig?: { jitless?: boolean } } = globalThis;
-forZod.__zod_globalConfig = Object.assign(forZod.__zod_globalConfig ?? {}, { jitless: true });
+const forZod: typeof globalThis & { __zod_globalConfig?: object } = globalThis;
+forZod.__zod_globalConfig = Object.assign(forZod.__zod_globalConfig ?? {}, { jitless: true, customError: formWords });
 
 /** Runs one command line of these commands; sets the exit code. The only place that turns a failure into text. */
 export async function runCommandLine(known: readonly CommandRow[], argv: readonly string[]): Promise<void> {

@@ -22,5 +22,7 @@ export {
 	type Retry,
 	VouchError,
 } from "./failure.ts";
+export { formWords } from "./form-words.ts";
 export { idSchema, newId, type RunId, runIdSchema } from "./ids.ts";
+export { reasonOf } from "./reason.ts";
 export { formatBytes, formatDurationMs, parseByteSize, parseDurationMs } from "./units.ts";

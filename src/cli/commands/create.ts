@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { chmod, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { reasonOf } from "../../core/index.ts";
 import { isImageName } from "../../image/index.ts";
 import type { Action } from "../command.ts";
 import { fail } from "../failures.ts";
@@ -37,14 +38,14 @@ export const createAction: Action = async ({ operands: [name = ""], flags }) => 
 	try {
 		await mkdir(making);
 	} catch (error) {
-		throw fail("cli.create-failed", { path: name, reason: (error as Error).message }, error);
+		throw fail("cli.create-failed", { path: name, reason: reasonOf(error) }, error);
 	}
 	try {
 		for (const path of files) await writeOne(join(packageRoot, "templates", template, path), join(making, path), name);
 		await rename(making, folder);
 	} catch (error) {
 		await rm(making, { recursive: true, force: true });
-		throw fail("cli.create-failed", { path: name, reason: (error as Error).message }, error);
+		throw fail("cli.create-failed", { path: name, reason: reasonOf(error) }, error);
 	}
 	if (flags.has("--json")) printJson({ name, template, folder, files });
 	else process.stdout.write(nextSteps(name, files));

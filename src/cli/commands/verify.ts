@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { reasonOf } from "../../core/index.ts";
 import {
 	MAX_RECEIPT_BYTES,
 	type PublicKey,
@@ -80,7 +81,7 @@ export function readBounded(path: string, maxBytes: number): Buffer {
 		if (bytes.length > maxBytes) throw new Error(`it is larger than ${maxBytes} bytes`);
 		return bytes;
 	} catch (error) {
-		throw fail("cli.file-unreadable", { path, problem: (error as Error).message }, error);
+		throw fail("cli.file-unreadable", { path, problem: reasonOf(error) }, error);
 	}
 }
 

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { reasonOf } from "../../core/index.ts";
 import { fail } from "../failures.ts";
 
 const loginSchema = z.strictObject({
@@ -77,7 +78,7 @@ export function readPrivately(path: string): string {
 	try {
 		mode = statSync(path).mode;
 	} catch (error) {
-		throw fail("cli.file-unreadable", { path, problem: (error as Error).message }, error);
+		throw fail("cli.file-unreadable", { path, problem: reasonOf(error) }, error);
 	}
 	if ((mode & 0o077) !== 0) throw fail("cli.token-open-to-others", { path });
 	return readFileSync(path, "utf8");

@@ -1,6 +1,6 @@
 import { parse } from "yaml";
 import { type Client, type Operation, type OperationName, operations } from "../../api/index.ts";
-import { parseDurationMs } from "../../core/index.ts";
+import { parseDurationMs, reasonOf } from "../../core/index.ts";
 import type { Action, FlagValues, Invocation } from "../command.ts";
 import { fail } from "../failures.ts";
 import { printJson } from "../screen.ts";
@@ -106,6 +106,6 @@ function parsed(text: string, wrong: (problem: string) => Error): unknown {
 	try {
 		return parse(text);
 	} catch (error) {
-		throw wrong((error as Error).message.split("\n")[0] ?? "it can't be read");
+		throw wrong(reasonOf(error));
 	}
 }

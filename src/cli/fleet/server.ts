@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import pino, { type Logger } from "pino";
 import { newId } from "../../core/index.ts";
@@ -21,6 +20,7 @@ import { privateDirectory } from "../node-keys.ts";
 import type { ServerSettings } from "../settings/server-settings.ts";
 import { programVersion } from "../version.ts";
 import { blobsOf } from "./blobs.ts";
+import { readText } from "./session.ts";
 
 export interface RunningServer {
 	readonly url: string;
@@ -126,11 +126,7 @@ function tlsOf({ tlsCertificate, tlsKey }: ServerSettings, ca: string) {
 	if (tlsCertificate === "" && tlsKey === "") return null;
 	if (tlsCertificate === "" || tlsKey === "")
 		throw fail("cli.settings-invalid", { problems: "tls.certificate and tls.key belong together: give both or none" });
-	try {
-		return { cert: readFileSync(tlsCertificate, "utf8"), key: readFileSync(tlsKey, "utf8"), ca };
-	} catch (error) {
-		throw fail("cli.settings-invalid", { problems: `tls: ${(error as Error).message}` });
-	}
+	return { cert: readText(tlsCertificate), key: readText(tlsKey), ca };
 }
 
 /** The first account, its owner and a token for them; undefined when there is an account already. The token is shown this once. */

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { type Client, connect } from "../../api/index.ts";
+import { reasonOf } from "../../core/index.ts";
 import type { FlagValues } from "../command.ts";
 import { fail } from "../failures.ts";
 import { ownDirectories } from "../node-keys.ts";
@@ -49,7 +50,7 @@ export function readText(path: string): string {
 	try {
 		return readFileSync(path, "utf8");
 	} catch (error) {
-		throw fail("cli.file-unreadable", { path, problem: (error as Error).message }, error);
+		throw fail("cli.file-unreadable", { path, problem: reasonOf(error) }, error);
 	}
 }
 

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { reasonOf } from "../../core/index.ts";
 import { fail } from "../failures.ts";
 
 export const POLICY_FILE = "vouch.policy.yaml";
@@ -35,6 +36,6 @@ function readPolicy(path: string): string {
 		if (bytes.length > MAX_POLICY_BYTES) throw new Error("it is larger than 1 MiB");
 		return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
 	} catch (error) {
-		throw fail("cli.policy-unreadable", { path, problem: (error as Error).message }, error);
+		throw fail("cli.policy-unreadable", { path, problem: reasonOf(error) }, error);
 	}
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 import type { z } from "zod";
+import { reasonOf } from "../../core/index.ts";
 import type { FlagValues } from "../command.ts";
 import { fail } from "../failures.ts";
 
@@ -90,13 +91,13 @@ function readFile(path: string): object {
 	try {
 		text = readFileSync(path, "utf8");
 	} catch (error) {
-		throw problem((error as Error).message);
+		throw problem(reasonOf(error));
 	}
 	let value: unknown;
 	try {
 		value = parse(text) ?? {};
 	} catch (error) {
-		throw problem((error as Error).message.split("\n")[0] ?? "it is not YAML");
+		throw problem(reasonOf(error));
 	}
 	if (typeof value !== "object" || value === null || Array.isArray(value)) throw problem("it is no mapping of keys");
 	return value;

@@ -3,7 +3,7 @@ import { createWriteStream } from "node:fs";
 import { chmod, link, lstat, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { VouchError } from "../../core/index.ts";
+import { reasonOf, VouchError } from "../../core/index.ts";
 import type { ImageStore, StoredImage } from "../store/index.ts";
 import { descriptorOf, type Piece, partFileName, writeArtifact, writeIndex } from "./artifact.ts";
 import { fail } from "./failures.ts";
@@ -38,7 +38,7 @@ export async function exportImage(image: StoredImage, options: ExportOptions): P
 	try {
 		await mkdir(work, { mode: 0o755 });
 	} catch (error) {
-		throw fail("image-export-failed", { path, reason: (error as Error).message }, error);
+		throw fail("image-export-failed", { path, reason: reasonOf(error) }, error);
 	}
 	// From here on the folder is ours, and goes again whatever happens.
 	try {
@@ -52,7 +52,7 @@ export async function exportImage(image: StoredImage, options: ExportOptions): P
 			throw fail("image-foreign", { source: `the image ${image.digest} in the store`, reason: error.message }, error);
 		}
 		if ((error as NodeJS.ErrnoException).code === "EEXIST") throw fail("image-export-exists", { path }, error);
-		throw fail("image-export-failed", { path, reason: (error as Error).message }, error);
+		throw fail("image-export-failed", { path, reason: reasonOf(error) }, error);
 	} finally {
 		await rm(work, { recursive: true, force: true });
 	}

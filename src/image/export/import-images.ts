@@ -1,6 +1,6 @@
 import { lstat } from "node:fs/promises";
 import { join } from "node:path";
-import { type Digest, digestOf, hexOfDigest, VouchError } from "../../core/index.ts";
+import { type Digest, digestOf, hexOfDigest, reasonOf, VouchError } from "../../core/index.ts";
 import type { ImageManifest, PartName, Platform } from "../schema.ts";
 import type { ImageStore, PartFile } from "../store/index.ts";
 import { type IndexEntry, type Piece, partFileName, piecesOf, readArtifact, readIndex } from "./artifact.ts";
@@ -58,7 +58,7 @@ export async function importImages(path: string, options: ImportOptions): Promis
 		if (error instanceof VouchError || options.signal?.aborted === true) throw error;
 		const { code } = error as NodeJS.ErrnoException;
 		if (!(error instanceof ForeignImage) && code !== "ENOENT" && code !== "EACCES") throw error;
-		throw fail("image-foreign", { source: path, reason: (error as Error).message }, error);
+		throw fail("image-foreign", { source: path, reason: reasonOf(error) }, error);
 	} finally {
 		await scratch.remove();
 	}

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { type BigIntStats, readFileSync, statSync } from "node:fs";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type Digest, digestSchema } from "../../core/index.ts";
+import { type Digest, digestSchema, reasonOf } from "../../core/index.ts";
 import { fail } from "../failures.ts";
 import { measureFile } from "../store/index.ts";
 
@@ -27,7 +27,7 @@ export async function rememberedDigest(path: string, { cacheDirectory, signal }:
 	const startMs = Date.now();
 	const { digest } = await measureFile(path, { signal }).catch((error: unknown) => {
 		signal?.throwIfAborted();
-		throw fail("image-source-unreadable", { source: path, reason: (error as Error).message }, error);
+		throw fail("image-source-unreadable", { source: path, reason: reasonOf(error) }, error);
 	});
 	if (stateOf(path).text !== before.text) throw fail("image-source-changed", { source: path });
 	if (before.youngestMs < startMs - SETTLED_MS) await keep(place, `${before.text}\n${digest}\n`);
@@ -39,7 +39,7 @@ function stateOf(path: string): { readonly text: string; readonly youngestMs: nu
 	try {
 		stats = statSync(path, { bigint: true });
 	} catch (error) {
-		throw fail("image-source-unreadable", { source: path, reason: (error as Error).message }, error);
+		throw fail("image-source-unreadable", { source: path, reason: reasonOf(error) }, error);
 	}
 	const { dev, ino, size, mtimeNs, ctimeNs } = stats;
 	const youngestMs = Math.max(Number(mtimeNs / 1_000_000n), Number(ctimeNs / 1_000_000n));

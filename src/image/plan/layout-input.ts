@@ -1,4 +1,4 @@
-import { type Digest, VouchError } from "../../core/index.ts";
+import { type Digest, reasonOf, VouchError } from "../../core/index.ts";
 import { fail as refuse } from "../artifacts/rootfs/failures.ts";
 import { DEFAULT_SOURCE_LIMITS } from "../artifacts/rootfs/index.ts";
 import { folderFiles } from "../artifacts/rootfs/layout/files.ts";
@@ -21,7 +21,7 @@ export function layoutManifest(path: string, tag: string | null, platform: Platf
 		if (error instanceof Refusal) {
 			throw refuse("rootfs-refused", { source: path, entry: error.entry, reason: error.message }, error);
 		}
-		throw fail("image-source-unreadable", { source: path, reason: (error as Error).message }, error);
+		throw fail("image-source-unreadable", { source: path, reason: reasonOf(error) }, error);
 	} finally {
 		for (const store of open) store.close();
 	}

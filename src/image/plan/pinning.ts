@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Digest } from "../../core/index.ts";
+import { type Digest, reasonOf } from "../../core/index.ts";
 import type { Host } from "../../host/index.ts";
 import { fail } from "../failures.ts";
 import { architectureOf, findGuest, GUEST_GENERATION, vouchVersion } from "../guest.ts";
@@ -137,7 +137,7 @@ class Pinning {
 		const contexts: Record<string, ContextInput> = {};
 		for (const [name, context] of Object.entries(source.contexts)) contexts[name] = await this.#context(context);
 		const text = await readFile(join(path, file), "utf8").catch((error: unknown) => {
-			throw fail("image-source-unreadable", { source: join(path, file), reason: (error as Error).message }, error);
+			throw fail("image-source-unreadable", { source: join(path, file), reason: reasonOf(error) }, error);
 		});
 		const { addressesAdded, imagesNamedIn } = await import("./dockerfile.ts");
 		const [address] = network === "none" ? addressesAdded(text) : [];
