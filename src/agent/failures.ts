@@ -11,7 +11,7 @@ export const agentFailures = defineFailures({
 		audience: "operator",
 		retry: "safe",
 		status: 503,
-		sentence: "The control plane could not be reached for {what}: {problem}. It is tried again.",
+		sentence: "The control plane could not be reached for {what}: {problem}. Check its address, and that it runs.",
 	},
 	"not-placed": {
 		audience: "operator",

@@ -7,6 +7,13 @@ export const { table, failure, fail } = defineFailures({
 		status: 400,
 		sentence: "Reading the settings: {problems}. Nothing was started.",
 	},
+	"cli.not-enrolled": {
+		audience: "operator",
+		retry: "never",
+		status: 400,
+		sentence:
+			"Reading what enrolling wrote: there is no {path}. Run `vouch agent enroll --server URL --token TOKEN` first, or name the settings with --config.",
+	},
 	"cli.no-server": {
 		audience: "caller",
 		retry: "never",
@@ -83,6 +90,12 @@ export const { table, failure, fail } = defineFailures({
 		status: 400,
 		sentence:
 			"Using {path} as the workspace: {problem}. Give an existing folder with --workspace, or --workspace none.",
+	},
+	"cli.receipt-not-copied": {
+		audience: "caller",
+		retry: "never",
+		status: 500,
+		sentence: "Copying the receipt to {path}: {problem}. The command has run; its receipt is {receipt}.",
 	},
 	"cli.secret-unset": {
 		audience: "caller",

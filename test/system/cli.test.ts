@@ -34,7 +34,7 @@ const MISTAKES: readonly (readonly [line: readonly string[], words: RegExp])[] =
 	[["run"], /Missing required argument 'command'/],
 	[["run", "--timeout", "soon", "--", "true"], /--timeout soon: write a time such as/],
 	[["run", "--secret", "NOT_SET", "--", "true"], /NOT_SET.*it is not set.*\[cli\.secret-unset\]/],
-	[["run", "--workspace", "/nowhere", "--", "true"], /it does not exist.*\[cli\.workspace-unusable\]/],
+	[["run", "--workspace", "/nowhere", "--", "true"], /there is nothing at that path.*\[cli\.workspace-unusable\]/],
 	[["show", "0190"], /no run has that id.*\[cli\.run-not-found\]/],
 	[["logs", "last"], /\[cli\.run-not-found\]/],
 	[["runs", "--limit", "many"], /--limit takes a whole number above 0/],

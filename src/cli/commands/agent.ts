@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { text as textOf } from "node:stream/consumers";
@@ -47,6 +48,7 @@ export const agentEnrollAction: Action = async ({ flags }) => {
 export function readAgentSettings(flags: FlagValues): AgentSettings {
 	const directory = agentDirectory({ dataDirectory: flags.text("--data") ?? "" }, ownDirectories());
 	const file = flags.text("--config") ?? settingsFile(directory);
+	if (!flags.has("--config") && !existsSync(file)) throw fail("cli.not-enrolled", { path: file });
 	return readSettings(agentSettings, { file, flags, environment: process.env }).values;
 }
 

@@ -1,6 +1,8 @@
-import { copyFileSync } from "node:fs";
+import { copyFile } from "node:fs/promises";
+import { reasonOf } from "../../core/index.ts";
 import { exitCodeOf } from "../../runtime/index.ts";
 import type { Action } from "../command.ts";
+import { fail } from "../failures.ts";
 import { printJson } from "../screen.ts";
 import { conductRequest } from "./conduct.ts";
 import { measureEarly } from "./machine.ts";
@@ -13,8 +15,16 @@ export const runAction: Action = async (invocation) => {
 	const machine = measureEarly(invocation.flags.text("--isolation"));
 	const request = readRequest(invocation, process.env);
 	const outcome = await conductRequest(request, realParts(machine));
-	if (request.receiptCopy !== null) copyFileSync(outcome.files.receipt, request.receiptCopy);
 	if (request.show === "report") showReport(outcome);
 	if (request.show === "json") printJson(reportOf(outcome));
+	const copy = request.receiptCopy;
+	if (copy !== null)
+		await copyFile(outcome.files.receipt, copy).catch((error: unknown) => {
+			throw fail(
+				"cli.receipt-not-copied",
+				{ path: copy, receipt: outcome.files.receipt, problem: reasonOf(error) },
+				error,
+			);
+		});
 	return exitCodeOf(outcome.predicate.result);
 };

@@ -234,14 +234,28 @@ test("what is no folder, or would hide nothing, is no workspace", async (context
 	writeFileSync(join(directory, "file"), "");
 	symlinkSync("/", join(directory, "everything"));
 	const wrong: readonly (readonly [string, RegExp])[] = [
-		[join(directory, "nowhere"), /it does not exist\. Give an existing folder with --workspace/],
+		[join(directory, "nowhere"), /there is nothing at that path\. Give an existing folder with --workspace/],
 		[join(directory, "file"), /it is not a folder/],
+		["", /it is empty/],
 		["/", /it is the root of the file system, so nothing would be hidden/],
 		[join(directory, "everything"), /it is the root of the file system/],
 	];
 	for (const [path, words] of wrong) {
 		const refusal = await refusalOf("--workspace", path);
 		assert.equal(refusal.code, "cli.workspace-unusable");
+		assert.match(refusal.message, words);
+	}
+});
+
+test("a receipt that could not be copied where it is asked for is noticed before anything runs", async (context) => {
+	const directory = folder(context);
+	for (const [path, words] of [
+		[directory, /no name of a file/],
+		["", /no name of a file/],
+		[join(directory, "nowhere", "r.json"), /there is nothing at that path/],
+	] as const) {
+		const refusal = await refusalOf("--receipt", path);
+		assert.equal(refusal.code, "cli.usage");
 		assert.match(refusal.message, words);
 	}
 });

@@ -1,6 +1,6 @@
-import { realpathSync, statSync } from "node:fs";
-import { resolve } from "node:path";
-import { artifactPatternSchema, parseByteSize, parseDurationMs } from "../../core/index.ts";
+import { accessSync, constants, realpathSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { artifactPatternSchema, parseByteSize, parseDurationMs, reasonOf } from "../../core/index.ts";
 import type { HttpRule, NetworkRules } from "../../egress/schema.ts";
 import { SHORTEST_SECRET_BYTES } from "../../runtime/index.ts";
 import type { DriverName, Guarantee, LimitName, Limits } from "../../runtime/schema.ts";
@@ -45,7 +45,7 @@ export function readRequest({ operands, flags }: Invocation, environment: NodeJS
 		driver: isolation === undefined || isolation === "strongest" ? null : (isolation as DriverName | "vm"),
 		machine: (flags.text("--machine") as RunRequest["machine"] | undefined) ?? null,
 		acceptNoIsolation: flags.has("--accept-no-isolation") ? "accepted" : "not-accepted",
-		image: flags.text("--image") ?? null,
+		image: readImage(flags),
 		demands: flags.all("--demand").map(readGuarantee),
 		policyFiles: flags.all("--policy"),
 		network: readNetwork(flags),
@@ -57,7 +57,7 @@ export function readRequest({ operands, flags }: Invocation, environment: NodeJS
 		limits: readLimits(flags),
 		stdin: flags.has("--no-stdin") ? "closed" : "passed",
 		tty: flags.has("--tty") ? "asked" : "not-asked",
-		receiptCopy: flags.text("--receipt") ?? null,
+		receiptCopy: readReceiptCopy(flags),
 		show: flags.has("--json") ? "json" : flags.has("--quiet") ? "quiet" : "report",
 	};
 }
@@ -66,10 +66,17 @@ function usage(problem: string): Error {
 	return fail("cli.usage", { problem });
 }
 
+function readImage(flags: FlagValues): string | null {
+	const image = flags.text("--image");
+	if (image === "") throw usage("--image is empty: give the name of an image, a folder, a tar or an OCI layout.");
+	return image ?? null;
+}
+
 function readWorkspace(flags: FlagValues): RunRequest["workspace"] {
 	const given = flags.text("--workspace") ?? ".";
 	if (given === "none") return null;
 	const path = resolve(given);
+	if (given === "") throw fail("cli.workspace-unusable", { path: '""', problem: "it is empty" });
 	const problem = workspaceProblem(path);
 	if (problem !== undefined) throw fail("cli.workspace-unusable", { path, problem });
 	return { source: realpathSync(path), access: flags.has("--read-only") ? "read-only" : "read-write" };
@@ -81,8 +88,22 @@ function workspaceProblem(path: string): string | undefined {
 		// The whole machine as a workspace would show it everything that the sandbox is there to hide.
 		return realpathSync(path) === "/" ? "it is the root of the file system, so nothing would be hidden" : undefined;
 	} catch (error) {
-		return (error as NodeJS.ErrnoException).code === "ENOENT" ? "it does not exist" : String((error as Error).message);
+		return reasonOf(error);
 	}
+}
+
+/** Looked at before anything runs: a receipt that can't be put where it was asked for is noticed too late. */
+function readReceiptCopy(flags: FlagValues): string | null {
+	const given = flags.text("--receipt");
+	if (given === undefined) return null;
+	try {
+		if (given === "" || statSync(given, { throwIfNoEntry: false })?.isDirectory())
+			throw new Error("that is no name of a file");
+		accessSync(dirname(given), constants.W_OK | constants.X_OK);
+	} catch (error) {
+		throw usage(`--receipt ${given}: ${reasonOf(error)}. Name a file in a folder that is there.`);
+	}
+	return given;
 }
 
 function readWorkingDirectory(flags: FlagValues, workspace: RunRequest["workspace"]): string {
