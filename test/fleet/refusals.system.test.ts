@@ -17,7 +17,7 @@ import {
 	ROWS,
 } from "./row-requests.ts";
 import { StockNode } from "./stock-node.ts";
-import { type Account, type Answered, API, submit, type World } from "./world.ts";
+import { type Account, type Answered, API, newFacility, submit, type World } from "./world.ts";
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const;
 const MINUTE_MS = 61_000;
@@ -189,6 +189,21 @@ inWorlds("every row of the table, asked in the wrong form", (world) => {
 			}
 			world().pass(name.startsWith("nodes.") ? 0 : MINUTE_MS);
 			if (name === "nodes.heartbeat" || name === "nodes.renewCertificate") world().pass(MINUTE_MS);
+		}
+	});
+
+	test("a directive that no node could read is 422 and names the member, instead of waiting for a node", async () => {
+		const facility = await newFacility(world());
+		const far = `/workspace/${"long/".repeat(818)}`;
+		for (const [more, member] of [
+			[{ requested_capabilities: { net: { mode: "allowlist", allow: ["a.example.com", ""] } } }, "network.allow.1"],
+			[{ limits: { disk_mb: 2 ** 40 } }, "limits.diskWriteMiB"],
+			[{ cwd: far.replace("/workspace/", "./") }, "workingDirectory"],
+		] as const) {
+			const path = `${API}/facilities/${facility}/directives`;
+			const answered = await world().as("member", "POST", path, { command: "true", ...more });
+			assert.equal(answered.status, 422, member);
+			assert.match(answered.body.detail, new RegExp(`${member}: `));
 		}
 	});
 

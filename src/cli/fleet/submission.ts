@@ -16,12 +16,13 @@ export function directiveRequest(words: readonly string[], flags: FlagValues, im
 	const mode = (flags.text("--net") ?? (allow.length === 0 ? "none" : "allowlist")) as "none";
 	if (mode !== ("allowlist" as string) && allow.length > 0)
 		throw usage(`--allow needs --net allowlist, not --net ${mode}.`);
+	if (allow.includes("")) throw usage("--allow is empty: write HOST:PORT.");
 	const refs = flags.all("--secret");
 	const stdin = flags.text("--secret-stdin");
 	const secrets = { ...(refs.length > 0 && { refs: [...refs] }), ...(stdin !== undefined && { stdin }) };
 	if (flags.has("--isolation") && flags.has("--profile"))
 		throw usage("--profile and --isolation both say what holds it: give one of them.");
-	const timeout = read(flags, "--timeout", parseDurationMs, "write a time such as 90s, 10m or 2h");
+	const timeout = read(flags, "--timeout", lasting, "write a time such as 90s, 10m or 2h");
 	const memory = read(flags, "--memory", parseByteSize, "write a size such as 512M or 2G");
 	const disk = read(flags, "--disk", parseByteSize, "write a size such as 512M or 2G");
 	const cores = read(flags, "--cpu", positive, "write a number of processors such as 0.5 or 2");
@@ -85,6 +86,10 @@ function usage(problem: string): Error {
 
 function whole(text: string): number | undefined {
 	return /^-?\d{1,9}$/.test(text) ? Number(text) : undefined;
+}
+
+function lasting(text: string): number | undefined {
+	return parseDurationMs(text) || undefined;
 }
 
 function positive(text: string): number | undefined {

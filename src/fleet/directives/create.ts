@@ -1,6 +1,7 @@
 import { ISOLATION_PROFILES, SANDBOX_PROFILES } from "../../api/conduits/schema.ts";
 import { imageProblem, needsWorkload, workingDirectoryOf, workloadOf } from "../../api/index.ts";
-import { canonicalJson, digestOfJson, type Json, newId } from "../../core/index.ts";
+import { canonicalJson, type Json, newId } from "../../core/index.ts";
+import { type Workload, workloadSchema } from "../../runtime/schema.ts";
 import { type DomainEvent, noteEvents } from "../domain-events.ts";
 import type { Handlers } from "../http/handlers.ts";
 import { type Once, onceEach } from "../http/idempotency.ts";
@@ -111,15 +112,17 @@ function judge(session: Session, services: Services, one: Case): Judged {
 	if (command.trim() === "")
 		return { answer: refusal("missing-parameter", { what: "A directive", parameter: "command" }) };
 	const problems = problemsOf(body);
-	if (problems.length > 0) {
-		const said = { what: "The directive", problems: problems.join("; ") };
-		return { answer: refusal("validation-failed", said, { details: problems }) };
-	}
+	if (problems.length > 0) return { answer: invalid(problems) };
 	const capabilities = body.requested_capabilities as Record<string, Json>;
 	const asked = { profile: body.sandbox_profile, command, image: body.image ?? null, capabilities };
 	const resolution = resolve(asked, policies, timeOf(session.nowMs));
 	if (resolution.verdict === "forbidden") return forbidden(scope, asked, resolution);
-	const row = rowOf(session, one, command, resolution, services);
+	const workload = workloadFor(one, command, resolution);
+	// What no node could read would wait for a node until its lease ran out.
+	const { error } = workloadSchema.safeParse(workload);
+	if (error !== undefined)
+		return { answer: invalid(error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`)) };
+	const row = rowOf(session, one, { command, workload, resolution }, services);
 	const needsApproval = resolution.verdict === "needs_approval";
 	const payload = {
 		verdict: resolution.verdict,
@@ -128,6 +131,10 @@ function judge(session: Session, services: Services, one: Case): Judged {
 	};
 	const about = { accountId: scope.accountId, actorUserId: scope.userId, directiveId: row.id };
 	return { answer: answerOf(row), row, event: { ...about, type: "directive.created", payload } };
+}
+
+function invalid(problems: readonly string[]) {
+	return refusal("validation-failed", { what: "The directive", problems: problems.join("; ") }, { details: problems });
 }
 
 function problemsOf({ sandbox_profile, image, cwd }: Request["body"]): string[] {
@@ -162,14 +169,38 @@ function forbidden(
 	return { answer, event };
 }
 
+function workloadFor({ request: { body, path } }: Case, command: string, { effective }: Resolution): Workload {
+	const { image = null, artifacts, sandbox_profile, timeout_seconds } = body;
+	return workloadOf({
+		facility_id: path.facility_id,
+		sandbox_profile,
+		command,
+		shell: textOf(body.shell),
+		cwd: textOf(body.cwd),
+		timeout_seconds,
+		image,
+		artifacts,
+		limits: definedOf(body.limits),
+		effective,
+	});
+}
+
+interface Accepted {
+	readonly command: string;
+	readonly workload: Workload;
+	readonly resolution: Resolution;
+}
+
 function rowOf(
 	{ nowMs }: Session,
 	{ scope, request: { body, path }, id }: Case,
-	command: string,
-	resolution: Resolution,
+	{ command, workload, resolution }: Accepted,
 	services: Services,
 ): DirectiveRow {
-	const described = {
+	const isQueued = resolution.verdict === "skip";
+	const decision = decisionOf(workload, resolution);
+	return {
+		...NEW_DIRECTIVE,
 		id,
 		facility_id: path.facility_id,
 		sandbox_profile: body.sandbox_profile,
@@ -177,15 +208,6 @@ function rowOf(
 		shell: textOf(body.shell),
 		cwd: textOf(body.cwd),
 		timeout_seconds: body.timeout_seconds,
-	};
-	const { image = null, artifacts } = body;
-	const asked = { ...described, image, artifacts, limits: definedOf(body.limits) };
-	const workload = workloadOf({ ...asked, effective: resolution.effective });
-	const isQueued = resolution.verdict === "skip";
-	const decision = decisionOf(workload, resolution);
-	return {
-		...NEW_DIRECTIVE,
-		...described,
 		account_id: scope.accountId,
 		requested_by_user_id: scope.userId,
 		state: isQueued ? "queued" : "awaiting_approval",
@@ -200,7 +222,7 @@ function rowOf(
 		env_allowlist: jsonText(body.env_allowlist),
 		env_refs: jsonText(body.env_refs),
 		workload: canonicalJson(workload as unknown as Json),
-		workload_digest: digestOfJson(workload as unknown as Json),
+		workload_digest: decision.workloadDigest,
 		needs_workload: flagOf(needsWorkload(workload)),
 		decision: isQueued ? jsonText(signDecision({ decision, approvals: [] }, services.keys.signer())) : null,
 		created_at: nowMs,
