@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
+import { styleText } from "node:util";
 import { Worker } from "node:worker_threads";
 
 const vouch = join(import.meta.dirname, "../../bin/vouch");
@@ -14,7 +15,7 @@ const secretFolder = join(homedir(), ".vouch-first-run");
 const receipt = join(workspace, "..", `${workspace.split("/").at(-1)}.receipt.json`);
 
 function heading(text: string): void {
-	console.log(`\n\u001b[1m== ${text}\u001b[0m`);
+	console.log(`\n${styleText("bold", `== ${text}`)}`);
 }
 
 function run(...argv: string[]): number {

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { formatBytes, hexOfDigest } from "../../core/index.ts";
+import { formatBytes, formatDurationMs, hexOfDigest } from "../../core/index.ts";
 import type { Action } from "../command.ts";
 import { findImage, imageParts } from "../image/parts.ts";
 import { printable, printJson, table } from "../screen.ts";
@@ -37,9 +37,7 @@ export const imageListAction: Action = async ({ flags }) => {
 
 function ageOf(ageMs: number): string {
 	const unit = AGES.find(([, lengthMs]) => ageMs >= 2 * lengthMs);
-	return unit === undefined
-		? `${Math.max(0, Math.floor(ageMs / 1000))} seconds`
-		: `${Math.floor(ageMs / unit[1])} ${unit[0]}`;
+	return unit === undefined ? formatDurationMs(Math.max(0, ageMs)) : `${Math.floor(ageMs / unit[1])} ${unit[0]}`;
 }
 
 export const imageInspectAction: Action = async ({ operands, flags }) => {

@@ -31,7 +31,8 @@ export function parseHeader(bytes: Buffer, at: number): TarHeader | undefined {
 	const name = textAt(bytes, at, 100);
 	const shown = printablePath(name);
 	if (numberAt(bytes, at + 148, 8) !== sum) {
-		throw new Refusal(shown, "the checksum of its header is wrong: this is no tar archive, or a damaged one");
+		// Neither is its name one then.
+		throw new Refusal("an entry", "the checksum of its header is wrong: this is no tar archive, or a damaged one");
 	}
 	const type = String.fromCharCode(bytes[at + 156] ?? 0);
 	// GNU tar keeps times where POSIX has the prefix, and says so by another magic.
