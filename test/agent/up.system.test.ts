@@ -44,6 +44,12 @@ describe("vouch up", () => {
 		);
 	});
 
+	test("a token that nobody gave to the command is known by its form, though it comes in pieces", async () => {
+		const command = "printf 'token: gh'; sleep 0.2; printf 'p_%036d, not gh' 7; sleep 0.2; echo p_7";
+		const { stdout } = await seen(fleet, await submitted(fleet, await newFacility(fleet), { command }));
+		assert.equal(stdout, "token: [secret], not ghp_7\n");
+	});
+
 	test("a facility keeps what a directive left in it", async () => {
 		const facility = await newFacility(fleet);
 		await seen(fleet, await submitted(fleet, facility, { command: "echo one > file" }));

@@ -1,7 +1,7 @@
 import { createWriteStream, rmSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { finished } from "node:stream/promises";
-import { Masking } from "./masking.ts";
+import { type Hidden, Masking } from "./masking.ts";
 import { send } from "./send.ts";
 
 /** What becomes of output beyond the limit of a command. */
@@ -31,7 +31,7 @@ export function keptOf(limitBytes: number, overflowBytes: number): Kept {
 /** What of one stream comes beyond its limit. The file, with secrets masked, is made when there is something to write. */
 export class BeyondLimit {
 	readonly #path: string;
-	readonly #secrets: readonly string[];
+	readonly #hidden: Hidden;
 	readonly #kept: Kept;
 	/** Counts both streams. */
 	readonly #both: { beyond: number };
@@ -39,9 +39,9 @@ export class BeyondLimit {
 	#bytes = 0;
 	#file: { readonly masked: Writable; readonly written: Promise<void> } | undefined;
 
-	constructor(path: string, secrets: readonly string[], kept: Kept, both: { beyond: number }) {
+	constructor(path: string, hidden: Hidden, kept: Kept, both: { beyond: number }) {
 		this.#path = path;
-		this.#secrets = secrets;
+		this.#hidden = hidden;
 		this.#kept = kept;
 		this.#both = both;
 	}
@@ -72,7 +72,7 @@ export class BeyondLimit {
 	}
 
 	#open(): { readonly masked: Writable; readonly written: Promise<void> } {
-		const masked = new Masking(this.#secrets);
+		const masked = new Masking(this.#hidden);
 		const written = finished(masked.pipe(createWriteStream(this.#path, { flags: "wx", mode: 0o600 })));
 		// Told by `finish`; until then nothing more is written.
 		written.catch(() => masked.destroy());

@@ -17,6 +17,7 @@ function fileIn(context: TestContext): string {
 	return join(directory, "stdout");
 }
 
+const hiding = (...secrets: readonly string[]) => ({ secrets, forms: [] });
 const shown = (target: Writable) => ({ target, secrets: "shown" }) as const;
 
 function budgetOf(left: number, kept: Kept = KEPT_NOTHING): OutputBudget & { calls: number } {
@@ -43,7 +44,13 @@ test("screen and file get the very bytes, the digest is the file's, and the file
 	const screen = new PassThrough();
 	const seen = buffer(screen);
 	const chunks = [noise.subarray(0, 1), noise.subarray(1, 70_000), noise.subarray(70_000)];
-	const captured = await capture(Readable.from(chunks), shown(screen), path, [], budgetOf(Number.POSITIVE_INFINITY));
+	const captured = await capture(
+		Readable.from(chunks),
+		shown(screen),
+		path,
+		hiding(),
+		budgetOf(Number.POSITIVE_INFINITY),
+	);
 	screen.end();
 	assert.deepEqual(await seen, noise);
 	assert.deepEqual(readFileSync(path), noise);
@@ -56,7 +63,7 @@ test("secrets are masked in the file and its digest, not on the screen", async (
 	const screen = new PassThrough();
 	const seen = buffer(screen);
 	const source = Readable.from([Buffer.from("key=hun"), Buffer.from("ter22\n")]);
-	const captured = await capture(source, shown(screen), path, ["hunter22"], budgetOf(1000));
+	const captured = await capture(source, shown(screen), path, hiding("hunter22"), budgetOf(1000));
 	screen.end();
 	assert.equal((await seen).toString(), "key=hunter22\n");
 	assert.equal(readFileSync(path, "utf8"), "key=[secret]\n");
@@ -69,7 +76,7 @@ test("a screen that others see gets what the file gets", async (context) => {
 	const screen = new PassThrough();
 	const seen = buffer(screen);
 	const source = Readable.from([Buffer.from("key=hun"), Buffer.from("ter22\n")]);
-	await capture(source, { target: screen, secrets: "masked" }, path, ["hunter22"], budgetOf(1000));
+	await capture(source, { target: screen, secrets: "masked" }, path, hiding("hunter22"), budgetOf(1000));
 	screen.end();
 	assert.equal((await seen).toString(), "key=[secret]\n");
 	assert.equal(readFileSync(path, "utf8"), "key=[secret]\n");
@@ -77,14 +84,14 @@ test("a screen that others see gets what the file gets", async (context) => {
 
 test("an empty stream leaves an empty file", async (context) => {
 	const path = fileIn(context);
-	const captured = await capture(Readable.from([]), null, path, [], budgetOf(10));
+	const captured = await capture(Readable.from([]), null, path, hiding(), budgetOf(10));
 	assert.equal(statSync(path).size, 0);
 	assert.deepEqual(captured, { digest: digestOfFile(path), bytes: 0, truncated: false });
 });
 
 test("nothing is written over: a file that is there is a failure", async () => {
 	await assert.rejects(
-		capture(Readable.from([Buffer.from("x")]), null, import.meta.filename, [], budgetOf(10)),
+		capture(Readable.from([Buffer.from("x")]), null, import.meta.filename, hiding(), budgetOf(10)),
 		/EEXIST/,
 	);
 });
@@ -101,7 +108,7 @@ test("two streams share one budget, and what is kept is exactly that", async (co
 				const streams = [out, err].map((sizes) => Readable.from(sizes.map((size) => Buffer.alloc(size, "x"))));
 				const paths = [fileIn(context), fileIn(context)];
 				const captured = await Promise.all(
-					streams.map((stream, at): Promise<Captured> => capture(stream, null, paths[at] ?? "", [], budget)),
+					streams.map((stream, at): Promise<Captured> => capture(stream, null, paths[at] ?? "", hiding(), budget)),
 				);
 				const kept = captured.reduce((sum, { bytes }) => sum + bytes, 0);
 				assert.equal(kept, Math.min(written, limit));
@@ -123,7 +130,7 @@ test("two streams share one budget, and what is kept is exactly that", async (co
 
 test("output of exactly the budget is not truncated", async (context) => {
 	const budget = budgetOf(5);
-	const captured = await capture(Readable.from([Buffer.from("12345")]), null, fileIn(context), [], budget);
+	const captured = await capture(Readable.from([Buffer.from("12345")]), null, fileIn(context), hiding(), budget);
 	assert.equal(captured.truncated, false);
 	assert.equal(budget.calls, 0);
 });
@@ -140,7 +147,7 @@ test("a screen that doesn't read holds the command back", async (context) => {
 	const waiting: (() => void)[] = [];
 	const screen = new Writable({ highWaterMark: 4096, write: (_chunk, _encoding, done) => waiting.push(done) });
 	const path = fileIn(context);
-	const capturing = capture(source, shown(screen), path, [], budgetOf(Number.POSITIVE_INFINITY));
+	const capturing = capture(source, shown(screen), path, hiding(), budgetOf(Number.POSITIVE_INFINITY));
 	await new Promise((resolve) => setTimeout(resolve, 50));
 	assert.ok(given <= 16 * 1024, `${given} bytes were taken from the command though nobody reads`);
 	const drip = setInterval(() => waiting.shift()?.(), 0);
@@ -163,7 +170,7 @@ test("a screen that went away is forgotten; the file holds everything", async (c
 		Readable.from(chunks),
 		shown(head.stdin),
 		path,
-		[],
+		hiding(),
 		budgetOf(Number.POSITIVE_INFINITY),
 	);
 	assert.equal((await seen).toString(), "yyyyyyyyyy");
@@ -181,7 +188,7 @@ test("a screen that fails with the last bytes, or after them, throws nothing at 
 		Readable.from([Buffer.from("last")]),
 		shown(screen),
 		fileIn(context),
-		[],
+		hiding(),
 		budgetOf(100),
 	);
 	assert.equal(captured.bytes, 4);
@@ -198,7 +205,7 @@ test("a file that can't be written is a failure as soon as it shows, also while 
 		})(),
 	);
 	await assert.rejects(
-		capture(endless, null, join(tmpdir(), "vouch-no-such-folder", "stdout"), [], budgetOf(1000)),
+		capture(endless, null, join(tmpdir(), "vouch-no-such-folder", "stdout"), hiding(), budgetOf(1000)),
 		/ENOENT/,
 	);
 });
@@ -208,7 +215,7 @@ test("beyond the limit the end is kept behind a line that says what is missing, 
 	const kept = keptOf(8192, 50_000);
 	const lines = Array.from({ length: 10_000 }, (_, at) => `line ${at} hunter22\n`).join("");
 	const budget = budgetOf(8192 - kept.reservedBytes, kept);
-	const captured = await capture(Readable.from([Buffer.from(lines)]), null, path, ["hunter22"], budget);
+	const captured = await capture(Readable.from([Buffer.from(lines)]), null, path, hiding("hunter22"), budget);
 	const text = readFileSync(path, "utf8");
 	const [, head = "", out, tail = ""] = /^(.*)\n\[vouch\] (\d+) bytes are left out here\n(.*)$/s.exec(text) ?? [];
 	const masked = lines.replaceAll("hunter22", "[secret]");
@@ -226,7 +233,7 @@ test("what fits the limit to its last byte is whole, and no file is left beside 
 	const path = fileIn(context);
 	const kept = keptOf(100_000, 1000);
 	const budget = budgetOf(100_000 - kept.reservedBytes, kept);
-	const captured = await capture(Readable.from([noise.subarray(0, 100_000)]), null, path, [], budget);
+	const captured = await capture(Readable.from([noise.subarray(0, 100_000)]), null, path, hiding(), budget);
 	assert.deepEqual(readFileSync(path), noise.subarray(0, 100_000));
 	assert.deepEqual([captured.bytes, captured.truncated, existsSync(overflowFile(path))], [100_000, false, false]);
 });

@@ -4,7 +4,7 @@ import type { Readable, Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import type { Digest } from "../../core/index.ts";
 import { BeyondLimit, type Kept } from "./beyond-limit.ts";
-import { Masking } from "./masking.ts";
+import { type Hidden, Masking } from "./masking.ts";
 import { send } from "./send.ts";
 
 /** Bytes that a run's two streams may print together; shared between both captures. */
@@ -39,18 +39,18 @@ export async function capture(
 	source: Readable,
 	screen: Screen | null,
 	path: string,
-	secrets: readonly string[],
+	hidden: Hidden,
 	budget: OutputBudget,
 ): Promise<Captured> {
 	const hash = createHash("sha256");
 	const file = createWriteStream(path, { flags: "wx", mode: 0o600 });
-	const masking = new Masking(secrets);
+	const masking = new Masking(hidden);
 	masking.on("data", (chunk: Buffer) => hash.update(chunk));
 	masking.pipe(file);
 	const kept = finished(file);
 	// A failure of the file ends the loop below at once, however quiet the command is.
 	kept.catch((error: Error) => source.destroy(error));
-	const beyond = new BeyondLimit(overflowFile(path), secrets, budget.kept, budget);
+	const beyond = new BeyondLimit(overflowFile(path), hidden, budget.kept, budget);
 	let bytes = 0;
 	let untouched = screen?.secrets === "shown" ? screen.target : null;
 	if (screen?.secrets === "masked") masking.pipe(screen.target, { end: false });

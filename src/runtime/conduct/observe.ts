@@ -5,9 +5,11 @@ import type { Ending, Supervised, WindowSize } from "../../host/index.ts";
 import type { Workload } from "../schema.ts";
 import { KEPT_NOTHING, keptOf } from "./beyond-limit.ts";
 import { type Captured, capture, type OutputBudget, type Screen } from "./capture.ts";
+import type { Hidden } from "./masking.ts";
 import type { Ties } from "./parts.ts";
 import type { RunFiles } from "./records.ts";
 import { Stopping, type StopReason } from "./stop.ts";
+import { TOKEN_FORMS } from "./token-forms.ts";
 
 /** What was seen of a run from its first process to its last. */
 export interface Observed {
@@ -53,6 +55,8 @@ export async function observe(
 	clock: Clock,
 ): Promise<Observed> {
 	const secrets = [...workload.secrets.flatMap((name) => environment[name] ?? []), ...hidden];
+	// What one person sees and keeps alone stays as the command wrote it, but for the secrets they gave it.
+	const masked: Hidden = { secrets, forms: screens.secrets === "masked" ? TOKEN_FORMS : [] };
 	const startedAtMs = clock.nowMs();
 	const startedAt = clock.monotonicMs();
 	const stopping = new Stopping(run, workload.limits.timeoutMs, cancels, screens.say);
@@ -71,8 +75,8 @@ export async function observe(
 	try {
 		const [ending, stdout, stderr] = await Promise.all([
 			run.ended,
-			capture(run.stdout, screenOf(screens, "stdout"), files.stdout, secrets, budget),
-			capture(run.stderr, screenOf(screens, "stderr"), files.stderr, secrets, budget),
+			capture(run.stdout, screenOf(screens, "stdout"), files.stdout, masked, budget),
+			capture(run.stderr, screenOf(screens, "stderr"), files.stderr, masked, budget),
 		]);
 		const durationMs = clock.monotonicMs() - startedAt;
 		const { reason: stopped, signal: cancelSignal } = stopping;
