@@ -64,6 +64,7 @@ const ANSWERS = {
 	json: "answer",
 	"event-stream": "stream of Server-Sent Events, each",
 	bytes: "bytes",
+	"byte-stream": "bytes",
 	jsonl: "JSON lines, each",
 } as const;
 

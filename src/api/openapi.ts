@@ -9,6 +9,7 @@ const MEDIA_TYPES = {
 	json: "application/json",
 	"event-stream": "text/event-stream",
 	bytes: "application/octet-stream",
+	"byte-stream": "application/octet-stream",
 	jsonl: "application/jsonl",
 } as const;
 

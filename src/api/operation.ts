@@ -29,8 +29,8 @@ export interface Operation {
 	readonly bodyBytes: number;
 	/** The bodies that answer by status code; every other status is an error body. */
 	readonly answers: Readonly<Record<number, z.ZodType>>;
-	/** `event-stream`, `bytes` and `jsonl` answers are written by the handler; their schema describes one element. */
-	readonly answersAs: "json" | "event-stream" | "bytes" | "jsonl";
+	/** All but `json` is written by the handler; of streams, the schema describes one element. `bytes` are few: a client holds them. */
+	readonly answersAs: "json" | "event-stream" | "bytes" | "byte-stream" | "jsonl";
 	readonly failures: readonly ApiFailure[];
 	readonly rate: RateName | null;
 	/** Words after `vouch`, and the path members that are its operands; null where people have no use for it. */

@@ -3,7 +3,7 @@ import type { Operation } from "../operation.ts";
 import { operations } from "../operations.ts";
 import { clientFailures } from "./failures.ts";
 import { type ClientSettings, reasonOf, send } from "./send.ts";
-import { eventsOf, jsonLinesOf } from "./streams.ts";
+import { eventsOf, jsonLinesOf, partsOf } from "./streams.ts";
 import type { CallOptions, Client } from "./types.ts";
 
 type Members = Readonly<Record<string, unknown>>;
@@ -35,6 +35,9 @@ function methodOf(settings: ClientSettings, row: Operation) {
 				const response = await ask(given, options);
 				return reading(what, server, async () => new Uint8Array(await response.arrayBuffer()));
 			};
+		case "byte-stream":
+			return (given: Members = {}, options: CallOptions = {}) =>
+				elements(what, server, partsOf, () => ask(given, options));
 		case "event-stream":
 			return (given: Members = {}, options: CallOptions = {}) =>
 				elements(what, server, eventsOf, () => ask(given, options));

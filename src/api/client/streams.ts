@@ -10,6 +10,11 @@ async function* linesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<strin
 	if (rest !== "") yield rest;
 }
 
+/** The stream's own parts. */
+export async function* partsOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+	yield* stream;
+}
+
 /** Values of a stream of JSON lines. */
 export async function* jsonLinesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<unknown> {
 	for await (const line of linesOf(stream)) if (line !== "") yield JSON.parse(line);

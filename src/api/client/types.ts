@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { Operation } from "../operation.ts";
 import type { OperationName, Operations } from "../operations.ts";
 
 /** Of `"directives.create"`: `directives`, and `create`. */
@@ -32,7 +33,7 @@ interface Row {
 	readonly query: z.ZodObject;
 	readonly body: z.ZodType | null;
 	readonly answers: Readonly<Record<number, z.ZodType>>;
-	readonly answersAs: "json" | "event-stream" | "bytes" | "jsonl";
+	readonly answersAs: Operation["answersAs"];
 }
 
 /** zod says of an object without members that it may have none; here that adds nothing. */
@@ -59,7 +60,9 @@ type Result<Of extends Row> = Of["answersAs"] extends "json"
 	? Promise<Bodies<Of>>
 	: Of["answersAs"] extends "bytes"
 		? Promise<Uint8Array>
-		: AsyncIterable<Bodies<Of>>;
+		: Of["answersAs"] extends "byte-stream"
+			? AsyncIterable<Uint8Array>
+			: AsyncIterable<Bodies<Of>>;
 
 /** A list operation, as `everyOne` walks it. */
 export type List<Query, Page extends { readonly next_cursor: string | null }> = (

@@ -179,7 +179,7 @@ export const directiveOperations = {
 		path: byId.extend({ artifact_id: wireIdSchema }),
 		command: { words: ["artifacts"], operands: ["directive_id"] },
 		answers: { 200: z.string() },
-		answersAs: "bytes",
+		answersAs: "byte-stream",
 	}),
 	"directives.receipt": operation({
 		...look,

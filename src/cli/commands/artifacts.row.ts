@@ -8,7 +8,7 @@ export const artifactsRow: CommandRow = {
 	summary: "list and get the files that a run or a directive handed over",
 	description:
 		"Lists the files that `--artifact` of `vouch run` and `vouch submit` kept, or gets them. What is got is compared with the digest " +
-		"that the receipt binds, before anything is written; a file that is there already is left as it is, and that is a failure.",
+		"that the receipt binds, and has its name or is printed only then; a file that is there already is left as it is, and that is a failure.",
 	operands: [runOrDirective],
 	flags: [
 		{ name: "--get", value: "NAME", summary: "print this one instead of the list" },

@@ -1,12 +1,16 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { type Client, everyPage } from "../../api/index.ts";
-import { artifactNameSchema, type Digest, digestOf, formatBytes, hexOfDigest } from "../../core/index.ts";
+import { artifactNameSchema, type Digest, formatBytes, hexOfDigest, reasonOf } from "../../core/index.ts";
 import type { Action } from "../command.ts";
 import { fail } from "../failures.ts";
 import { directiveSession } from "../fleet/lookup.ts";
-import { write } from "../fleet/output.ts";
 import { meansDirective } from "../fleet/run-or-directive.ts";
+import { longWork } from "../image/long-work.ts";
+import { writeNewFile } from "../new-file.ts";
 import { findRun } from "../run/find-run.ts";
 import { realParts } from "../run/parts.ts";
 import { paint, printable, printJson, table } from "../screen.ts";
@@ -16,7 +20,7 @@ interface Artifact {
 	readonly name: string;
 	readonly bytes: number;
 	readonly digest: Digest;
-	read(): Promise<Uint8Array>;
+	read(signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
 /** Files of one run or directive; why there are none, where that is so. */
@@ -40,14 +44,19 @@ export const artifactsAction: Action = async ({ operands, flags }) => {
 		const artifact = artifacts.find((each) => each.name === name);
 		if (artifact === undefined)
 			throw fail("cli.no-artifact", { name, id, why: whyNone || "there is none of that name" });
-		const bytes = await bytesOf(artifact, id);
-		await (file === undefined ? write(process.stdout, bytes) : create(file, bytes, name, id));
-	} else if (folder !== undefined) {
-		for (const artifact of artifacts) await place(artifact, folder, id);
-		process.stderr.write(
-			`${artifacts.length} ${artifacts.length === 1 ? "file" : "files"} below ${folder}${whyNone === "" ? "" : `: ${whyNone}`}\n`,
-		);
-	} else if (flags.has("--json")) {
+		return longWork("quiet", async (signal) => {
+			await (file === undefined ? printWhole(artifact, id, signal) : keep(artifact, file, id, signal));
+			return 0;
+		});
+	}
+	if (folder !== undefined)
+		return longWork("quiet", async (signal) => {
+			for (const artifact of artifacts) await place(artifact, folder, id, signal);
+			const files = `${artifacts.length} ${artifacts.length === 1 ? "file" : "files"}`;
+			process.stderr.write(`${files} below ${folder}${whyNone === "" ? "" : `: ${whyNone}`}\n`);
+			return 0;
+		});
+	if (flags.has("--json")) {
 		printJson(artifacts.map(({ name, bytes, digest }) => ({ name, bytes, digest })));
 	} else process.stdout.write(`${shown(found)}\n`);
 	return 0;
@@ -67,7 +76,7 @@ async function ofRun(text: string): Promise<Found> {
 	const kept = (await predicateOf(files, parts))?.artifacts;
 	const artifacts = (kept ?? []).map((each) => ({
 		...each,
-		read: () => readFile(join(files.artifacts, hexOfDigest(each.digest))),
+		read: () => createReadStream(join(files.artifacts, hexOfDigest(each.digest))),
 	}));
 	return { id, artifacts, whyNone: kept === undefined ? "none were asked for" : noneKept(artifacts) };
 }
@@ -82,8 +91,10 @@ async function ofDirective({
 	const directive = await client.directives.show({ directive_id });
 	const artifacts: Artifact[] = [];
 	for await (const page of everyPage(client.directives.artifacts, { directive_id, limit: 500 }))
-		for (const { id: artifact_id, name, size_bytes: bytes, digest } of page.artifacts)
-			artifacts.push({ name, bytes, digest, read: () => client.directives.artifact({ directive_id, artifact_id }) });
+		for (const { id: artifact_id, name, size_bytes: bytes, digest } of page.artifacts) {
+			const read = (signal: AbortSignal) => client.directives.artifact({ directive_id, artifact_id }, { signal });
+			artifacts.push({ name, bytes, digest, read });
+		}
 	const whyNone =
 		directive.artifacts.length === 0
 			? "none were asked for"
@@ -97,28 +108,31 @@ function noneKept(artifacts: readonly Artifact[]): string {
 	return artifacts.length === 0 ? "there was no such file when it ended, or they were removed since" : "";
 }
 
-/** Nobody between here and the receipt changes a byte of it. */
-async function bytesOf({ name, digest, read }: Artifact, id: string): Promise<Uint8Array> {
-	const bytes = await read().catch((error: Error) => {
-		throw fail("cli.no-artifact", { name, id, why: error.message }, error);
-	});
-	if (digestOf(bytes) === digest) return bytes;
-	throw fail("cli.no-artifact", { name, id, why: "its bytes are not what its digest names" });
-}
-
 /** A name from elsewhere is a path below the folder, or nothing. */
-async function place(artifact: Artifact, folder: string, id: string): Promise<void> {
+async function place(artifact: Artifact, folder: string, id: string, signal: AbortSignal): Promise<void> {
 	const { name } = artifact;
 	if (!artifactNameSchema.safeParse(name).success)
 		throw fail("cli.no-artifact", { name: printable(name), id, why: "its name is no path below a folder" });
 	const path = join(folder, name);
 	await mkdir(dirname(path), { recursive: true });
-	await create(path, await bytesOf(artifact, id), name, id);
+	await keep(artifact, path, id, signal);
 }
 
-async function create(path: string, bytes: Uint8Array, name: string, id: string): Promise<void> {
-	await writeFile(path, bytes, { flag: "wx" }).catch((error: NodeJS.ErrnoException) => {
-		const why = error.code === "EEXIST" ? `${path} is there already` : error.message;
-		throw fail("cli.no-artifact", { name, id, why }, error);
+/** Nobody between here and the receipt changes a byte of it. */
+async function keep(artifact: Artifact, path: string, id: string, signal: AbortSignal): Promise<void> {
+	await writeNewFile(path, artifact.read(signal), artifact).catch((error: Error) => {
+		throw fail("cli.no-artifact", { name: artifact.name, id, why: reasonOf(error) }, error);
 	});
+}
+
+/** What is printed can't be taken back: all of it is there and looked at before. */
+async function printWhole(artifact: Artifact, id: string, signal: AbortSignal): Promise<void> {
+	const folder = await mkdtemp(join(tmpdir(), "vouch-artifact-"));
+	try {
+		const path = join(folder, "file");
+		await keep(artifact, path, id, signal);
+		await pipeline(createReadStream(path), process.stdout, { end: false, signal });
+	} finally {
+		await rm(folder, { recursive: true, force: true });
+	}
 }

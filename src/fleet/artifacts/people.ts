@@ -62,11 +62,11 @@ export function artifactHandlers({ blobs }: Services) {
 	} as const satisfies Partial<Handlers>;
 }
 
-/** One piece after the other; each is looked at by its own digest too. */
+/** One piece after the other, as fast as they are taken; each is looked at by its own digest too. */
 async function* bytesOf(digests: readonly string[], pieces: BlobStore, damaged: () => Error): AsyncGenerator<Buffer> {
 	for (const digest of digests) {
-		const bytes = await pieces.read(digest);
-		if (bytes === undefined) throw damaged();
-		yield bytes;
+		const piece = await pieces.open(digest);
+		if (piece === undefined) throw damaged();
+		yield* piece.stream;
 	}
 }

@@ -67,7 +67,7 @@ async function mustBeWhole(
 	const earlier = await store.read((session) => earlierPieces(session, directiveId, piece));
 	if (earlier === undefined) throw conflict({ id: directiveId }, "pieces before this one are missing");
 	const hash = createHash("sha256");
-	for (const digest of earlier) hash.update((await pieces.read(digest)) ?? "");
+	for (const digest of earlier) for await (const part of (await pieces.open(digest))?.stream ?? []) hash.update(part);
 	if (hash.update(last).digest("hex") === hexOfDigest(piece.digest)) return;
 	await store.transaction((session) => forget(session, directiveId, piece));
 	throw problem(`the bytes of ${piece.name} are not what its digest names`);

@@ -18,15 +18,21 @@ export interface BlobStore {
 
 const DIGEST = /^[0-9a-f]{64}$/;
 
-/** The same stream, which fails at its end when its bytes are not what the digest names: whoever reads it sees it cut off. */
+/**
+ * The same stream, which fails before its last bytes when they are not what the digest names: whoever reads it sees it cut off,
+ * also who was told how many there are.
+ */
 export function checked(source: Readable, digest: string, damaged: () => Error): Readable {
 	const hash = createHash("sha256");
+	let last: Buffer | undefined;
 	const check = new Transform({
 		transform: (chunk: Buffer, _encoding, done) => {
 			hash.update(chunk);
-			done(null, chunk);
+			const before = last;
+			last = chunk;
+			done(null, before);
 		},
-		flush: (done) => done(hash.digest("hex") === digest ? null : damaged()),
+		flush: (done) => (hash.digest("hex") === digest ? done(null, last) : done(damaged())),
 	});
 	pipeline(source, check, () => {});
 	return check;
