@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { connect as connectByTls } from "node:tls";
 import { CableClient, type CableOptions, IDENTIFIER } from "./cable-client.ts";
 import { inWorlds } from "./in-worlds.ts";
 import { StockNode } from "./stock-node.ts";
@@ -64,6 +67,40 @@ inWorlds("the WebSocket (conduits 4)", (world) => {
 			assert.deepEqual(refused, { type: "disconnect", reason: "unauthorized", reconnect: false });
 			await client.closed();
 		}
+	});
+
+	test("a request that is no URL ends its own connection and nothing else", async () => {
+		const port = Number(new URL(world().base).port);
+		for (const target of ["//", "http://[", "*", "//[x/cable", "/%"]) {
+			const secure = world().serverCertificate !== null;
+			const at = { port, host: "127.0.0.1", rejectUnauthorized: false };
+			const socket = secure ? connectByTls(at) : connect(at);
+			const upgrade =
+				"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==";
+			socket.write(`GET ${target} HTTP/1.1\r\nHost: x\r\n${upgrade}\r\n\r\n`);
+			await once(socket.on("error", () => {}).resume(), "close");
+		}
+		const node = await StockNode.join(world());
+		await (await CableClient.subscribed(world(), byId(node))).close();
+	});
+
+	test("who is shut out is not heard by what they had open", async () => {
+		const node = await StockNode.join(world());
+		const client = await CableClient.subscribed(world(), byId(node));
+		const path = `${API}/territories/${node.territoryId}/decommission`;
+		assert.equal((await world().as("owner", "POST", path)).status, 200);
+		await client.frame(({ type, reason }) => type === "disconnect" && reason === "unauthorized");
+		assert.equal(await client.closed(), 1008);
+	});
+
+	test("who sends faster than frames are acted on waits, and is heard in the end", async () => {
+		const node = await StockNode.join(world());
+		const client = await CableClient.subscribed(world(), byId(node));
+		const data = JSON.stringify({ action: "command_result", command_id: "none", padding: "x".repeat(50_000) });
+		for (let index = 0; index < 200; index++) client.send({ command: "message", identifier: IDENTIFIER, data });
+		client.send({ command: "subscribe", identifier: "nonsense" });
+		await client.frame(({ type }) => type === "reject_subscription");
+		await client.close();
 	});
 
 	test("a territory is connected as long as one of its connections is", async () => {

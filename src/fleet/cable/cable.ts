@@ -9,13 +9,14 @@ import { forTerritory, readReport, storeReport } from "../commands/node-handlers
 import { type CommandState, isEnded } from "../commands/states.ts";
 import { noteEvent } from "../domain-events.ts";
 import type { Authentication } from "../http/authenticate.ts";
-import { clientCertificateOf } from "../http/client-certificate.ts";
+import { isRefusal } from "../http/refusal.ts";
 import { storable } from "../http/storable.ts";
 import type { Services } from "../services.ts";
 import type { Store } from "../store/store.ts";
 import type { TerritoryRow } from "../store/tables.ts";
 import type { Wake } from "../store/wake.ts";
 import { closeChannel, openChannel, refreshChannels } from "../territories/channels.ts";
+import { type Credential, credentialOf, targetOf } from "./upgrade.ts";
 
 /** Conduits section 4: Action Cable, one channel. */
 const PROTOCOL = "actioncable-v1-json";
@@ -38,14 +39,20 @@ const resultSchema = commandResultRequestSchema.extend({
 	command_id: z.string().max(128),
 });
 
+/** Frames of one connection that wait for their turn: while so many do, no more are read of it. */
+const MAX_WAITING_FRAMES = 4;
+
 interface Connection {
 	readonly socket: WebSocket;
 	readonly territory: TerritoryRow;
+	/** What it showed of itself, to be looked at again. */
+	readonly credential: Credential;
 	/** Identifier as the client wrote it, while subscribed; it comes back as it is. */
 	identifier: string | null;
 	channelId: string | null;
-	/** Subscribing and unsubscribing happen one after the other. */
+	/** Its frames are acted on one after the other. */
 	turn: Promise<void>;
+	waitingFrames: number;
 }
 
 export interface CableParts {
@@ -83,8 +90,7 @@ export class Cable {
 
 	attach(server: Server): void {
 		server.on("upgrade", (request, socket, head) => {
-			const { pathname } = new URL(request.url ?? "/", "http://localhost");
-			if (pathname !== this.#parts.path) {
+			if (targetOf(request).path !== this.#parts.path) {
 				socket.destroy();
 				return;
 			}
@@ -113,14 +119,11 @@ export class Cable {
 
 	async #welcome(socket: WebSocket, request: IncomingMessage): Promise<void> {
 		socket.on("error", () => socket.terminate());
-		const territory = await this.#territoryOf(request);
-		if (territory === undefined) {
-			send(socket, { type: "disconnect", reason: "unauthorized", reconnect: false });
-			socket.close(1008);
-			return;
-		}
-		const turn = Promise.resolve();
-		const connection: Connection = { socket, territory, identifier: null, channelId: null, turn };
+		const credential = credentialOf(request);
+		const territory = await this.#territoryOf(credential);
+		if (territory === undefined) return refuse(socket);
+		const own = { identifier: null, channelId: null, turn: Promise.resolve(), waitingFrames: 0 };
+		const connection: Connection = { socket, territory, credential, ...own };
 		this.#connections.add(connection);
 		socket.on("message", (data) => this.#hear(connection, String(data)));
 		socket.on("close", () => {
@@ -132,14 +135,21 @@ export class Cable {
 		send(socket, { type: "welcome" });
 	}
 
-	/** The certificate or the proxy's header; the query's `territory_id` only where headers may say so too. */
-	async #territoryOf(request: IncomingMessage): Promise<TerritoryRow | undefined> {
-		const { searchParams } = new URL(request.url ?? "/", "http://localhost");
-		const asked = searchParams.get("territory_id");
-		const headers = asked === null ? request.headers : { "x-nexus-territory-id": asked, ...request.headers };
-		const { socket } = request;
-		const shown = { headers, clientCertificate: clientCertificateOf(socket), peer: socket.remoteAddress ?? "" };
-		return this.#parts.authentication.territory({ ...shown, what: "Connecting by WebSocket" }).catch(() => undefined);
+	/** Undefined for whoever is refused. */
+	async #territoryOf(credential: Credential): Promise<TerritoryRow | undefined> {
+		return this.#parts.authentication.territory(credential).catch((error: unknown) => {
+			if (isRefusal(error)) return undefined;
+			throw error;
+		});
+	}
+
+	/** What was taken back since is good for nothing that it opened either. */
+	#lookAgain(connections: readonly Connection[]): void {
+		for (const { socket, credential } of connections)
+			this.#territoryOf(credential).then(
+				(territory) => territory === undefined && refuse(socket),
+				(error: unknown) => this.#parts.log.error({ err: error }, "looking at a credential again failed"),
+			);
 	}
 
 	#hear(connection: Connection, text: string): void {
@@ -151,7 +161,16 @@ export class Cable {
 			else if (command === "unsubscribe") await this.#leave(connection);
 			else await this.#takeResult(connection, data ?? "");
 		};
-		connection.turn = connection.turn.then(act).catch((error: unknown) => this.#drop(connection.socket, error));
+		const { socket } = connection;
+		connection.waitingFrames += 1;
+		if (connection.waitingFrames === MAX_WAITING_FRAMES) socket.pause();
+		connection.turn = connection.turn
+			.then(act)
+			.catch((error: unknown) => this.#drop(socket, error))
+			.then(() => {
+				connection.waitingFrames -= 1;
+				if (connection.waitingFrames < MAX_WAITING_FRAMES) socket.resume();
+			});
 	}
 
 	async #subscribe(connection: Connection, identifier: string): Promise<void> {
@@ -209,6 +228,7 @@ export class Cable {
 	#refresh(): void {
 		if (this.#connections.size === 0) return;
 		const { store, log } = this.#parts;
+		this.#lookAgain([...this.#connections]);
 		store
 			.transaction((session) => refreshChannels(session, this.#serverId))
 			.catch((error: unknown) => log.error({ err: error }, "refreshing channels failed"));
@@ -233,6 +253,9 @@ export class Cable {
 				this.#sendCommand(wake.territoryId, wake.commandId).catch((error: unknown) =>
 					this.#parts.log.error({ err: error }, "sending a command failed"),
 				);
+				return;
+			case "territory-shut-out":
+				this.#lookAgain([...this.#connections].filter(({ territory }) => territory.id === wake.territoryId));
 				return;
 			case "directive-changed":
 				return;
@@ -260,6 +283,11 @@ export class Cable {
 
 function channelEvent({ id, account_id, name }: TerritoryRow, type: string) {
 	return { accountId: account_id, type, territoryId: id, payload: { territory_id: id, territory_name: name } };
+}
+
+function refuse(socket: WebSocket): void {
+	send(socket, { type: "disconnect", reason: "unauthorized", reconnect: false });
+	socket.close(1008);
 }
 
 function send(socket: WebSocket, frame: Readonly<Record<string, unknown>>): void {

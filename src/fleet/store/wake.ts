@@ -13,7 +13,9 @@ export type Wake =
 	| { readonly kind: "directive-cancel"; readonly territoryId: string; readonly directiveId: string }
 	/** Its output grew or its state changed. */
 	| { readonly kind: "directive-changed"; readonly directiveId: string }
-	| { readonly kind: "command-dispatched"; readonly territoryId: string; readonly commandId: string };
+	| { readonly kind: "command-dispatched"; readonly territoryId: string; readonly commandId: string }
+	/** It was taken out of service, or its certificates back. */
+	| { readonly kind: "territory-shut-out"; readonly territoryId: string };
 
 export type WakeListener = (wake: Wake) => void;
 

@@ -52,13 +52,14 @@ async function shown(session: Session, row: TerritoryRow): Promise<z.input<typeo
 	};
 }
 
-async function revokeAll({ db, nowMs }: Session, territoryId: string): Promise<number> {
+async function revokeAll({ db, nowMs, wake }: Session, territoryId: string): Promise<number> {
 	const { numUpdatedRows } = await db
 		.updateTable("certificates")
 		.set({ revoked_at: nowMs })
 		.where("territory_id", "=", territoryId)
 		.where("revoked_at", "is", null)
 		.executeTakeFirst();
+	wake({ kind: "territory-shut-out", territoryId });
 	return Number(numUpdatedRows);
 }
 
