@@ -19,9 +19,9 @@ export interface Execution {
 	readonly cut: readonly ("stdout" | "stderr")[];
 	/** Digests of the facility; null when it was not looked at. */
 	readonly snapshots: { readonly before: string | null; readonly after: string | null };
-	/** Files that it handed over: `keepArtifacts` has their bytes. */
 	/** Where in the facility output beyond the limit is; null when there is none. */
 	readonly overflow: Readonly<Record<string, Json>> | null;
+	/** Files that it handed over: `keepArtifacts` has their bytes. */
 	readonly artifacts: readonly Artifact[];
 }
 

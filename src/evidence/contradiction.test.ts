@@ -9,6 +9,7 @@ import { receiptEntryOf, receiptFileBytes } from "./receipt.ts";
 import { OTHER_DIGEST, sampleReceipt, sampleSigner } from "./sample-receipt.ts";
 import {
 	DSSE_PAYLOAD_TYPE,
+	type Preparation,
 	RECEIPT_MEDIA_TYPE,
 	type ReceiptFile,
 	type ReceiptPredicate,
@@ -57,6 +58,13 @@ const approved = (change: Partial<ReceiptPredicate["approvals"][number]>) => (p:
 const counted = (change: Partial<ReceiptPredicate["ledger"]["reconciliation"]>) => (p: ReceiptPredicate) =>
 	Object.assign(p.ledger.reconciliation, change);
 const set = (change: Partial<ReceiptPredicate>) => (p: ReceiptPredicate) => Object.assign(p, change);
+const cloned =
+	(change: Partial<Preparation> = {}) =>
+	(p: ReceiptPredicate): void => {
+		const { ledger, ledgerEntries } = structuredClone(p);
+		const made = { repository: "https://example.com/a.git", ref: null, commit: "a".repeat(40), ledger, ledgerEntries };
+		p.preparation = { ...made, ...change };
+	};
 const otherRun = "01933b6e-7c00-7000-8000-000000000000" as RunId;
 
 const CASES: readonly (readonly [
@@ -111,6 +119,23 @@ const CASES: readonly (readonly [
 	["kernel counters", "bytes that nothing explains", counted({ verdict: "unaccounted-egress" })],
 	["kernel counters", "unexplained bytes called agreement", counted({ unexplainedBytes: 1 })],
 	["kernel counters", "more sent than explained", counted({ interfaceTxBytes: 5000 })],
+	["preparation", "a clone whose entries are not its ledger's", cloned({ ledgerEntries: [] })],
+	[
+		"preparation",
+		"a clone that sent bytes that nothing explains",
+		(p) => {
+			cloned()(p);
+			Object.assign(p.preparation?.ledger.reconciliation ?? {}, { verdict: "unaccounted-egress" });
+		},
+	],
+	[
+		"preparation",
+		"a clone for no workspace",
+		(p) => {
+			cloned()(p);
+			Object.assign(p.workload, { workspace: null });
+		},
+	],
 	["artifacts", "one that nobody asked for", set({ artifacts: [{ name: "a", bytes: 1, digest: OTHER_DIGEST }] })],
 	["artifacts", "none said though asked for", (p) => Object.assign(p.workload, { artifacts: ["a"] })],
 	[
@@ -144,6 +169,14 @@ describe("a well-signed statement that contradicts itself", () => {
 				assert.ok(!broken(verdict).includes(sound), sound);
 		});
 	}
+
+	it("says what a clone reached, and is good with it", () => {
+		const verdict = verify(changed(cloned()));
+		assert.equal(verdict.status, "verified");
+		const { status, detail } = verdict.claims.find(({ claim }) => claim === "preparation") ?? assert.fail();
+		assert.equal(status, "holds");
+		assert.match(detail, /^cloned https:\/\/example\.com\/a\.git: commit a{40}; 1 allowed, 3 refused, 300 bytes out$/);
+	});
 
 	it("has a case for every claim about the run", () => {
 		const claims = verify(changed(() => {})).claims.map(({ claim }) => claim);

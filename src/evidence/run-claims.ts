@@ -43,7 +43,18 @@ export const decision = predicateClaim("decision", (predicate) => {
 	return holdsUnless(problems, approvals.length === 0 ? "allowed by policy" : `approved by ${approvers}`);
 });
 
-export const ledger = predicateClaim("ledger", ({ ledger: summary, ledgerEntries: entries }) => {
+/** What a run, or the clone before it, tried to reach. */
+type Reached = Pick<ReceiptPredicate, "ledger" | "ledgerEntries">;
+
+export const ledger = predicateClaim("ledger", (predicate) =>
+	holdsUnless(ledgerProblems(predicate), countsOf(predicate.ledger)),
+);
+
+function countsOf({ allowed, refused, bytesUp }: Reached["ledger"]): string {
+	return `${allowed} allowed, ${refused} refused, ${bytesUp} bytes out`;
+}
+
+function ledgerProblems({ ledger: summary, ledgerEntries: entries }: Reached): readonly (string | false)[] {
 	const sum = (count: (entry: LedgerEntry) => number): number =>
 		entries.reduce((total, entry) => total + count(entry), 0);
 	const counts = {
@@ -55,7 +66,7 @@ export const ledger = predicateClaim("ledger", ({ ledger: summary, ledgerEntries
 		bytesDown: sum((entry) => entry.bytesDown),
 	};
 	const names = Object.keys(counts) as (keyof typeof counts)[];
-	const problems = [
+	return [
 		merkleRoot(entries.map((entry) => utf8(canonicalJson(entry)))) !== summary.root &&
 			"the entries do not give its root",
 		entries.some((entry, index) => entry.sequence <= (entries[index - 1]?.sequence ?? -1)) &&
@@ -64,26 +75,41 @@ export const ledger = predicateClaim("ledger", ({ ledger: summary, ledgerEntries
 			(name) => counts[name] !== summary[name] && `${name} is ${summary[name]}, the entries give ${counts[name]}`,
 		),
 	];
-	return holdsUnless(problems, `${summary.allowed} allowed, ${summary.refused} refused, ${summary.bytesUp} bytes out`);
-});
+}
 
 /** Ethernet, IPv6 and a full TCP header: the most of a frame that is not payload. */
 const MAX_HEADER_BYTES = 114;
 
 export const kernelCounters = predicateClaim("kernel counters", ({ ledger: { reconciliation: counted }, result }) => {
 	if (counted.verdict === "not-measured") return notClaimed("the sandbox's interface counters were not read");
+	const isContrary = counted.verdict === "agrees" && result.reason === "unaccounted-egress";
+	const problems = [...counterProblems(counted), isContrary && "the run ended for unaccounted egress"];
+	return holdsUnless(problems, `${counted.interfaceTxBytes} bytes sent by the sandbox's interface, all explained`);
+});
+
+function counterProblems(counted: Reached["ledger"]["reconciliation"]): readonly (string | false)[] {
+	if (counted.verdict === "not-measured") return [];
 	if (counted.verdict === "unaccounted-egress") {
 		const what =
 			counted.unexplainedBytes > 0 ? `${counted.unexplainedBytes} bytes` : "frames that are neither IP nor ARP";
-		return doesNotHold(`${what} left the sandbox and the ledger does not explain them`);
+		return [`${what} left the sandbox and the ledger does not explain them`];
 	}
 	const payloadBytes = counted.interfaceTxBytes - MAX_HEADER_BYTES * counted.interfaceTxPackets;
-	const problems = [
+	return [
 		counted.unexplainedBytes > 0 && `${counted.unexplainedBytes} bytes are unexplained`,
 		payloadBytes > counted.explainedBytes && "more payload was sent than is explained",
-		result.reason === "unaccounted-egress" && "the run ended for unaccounted egress",
 	];
-	return holdsUnless(problems, `${counted.interfaceTxBytes} bytes sent by the sandbox's interface, all explained`);
+}
+
+export const preparation = predicateClaim("preparation", ({ preparation: made, workload: { workspace: folder } }) => {
+	if (made === undefined) return notClaimed("nothing was fetched for the workspace");
+	const problems = [
+		folder === null && "it had no workspace",
+		...ledgerProblems(made),
+		...counterProblems(made.ledger.reconciliation),
+	];
+	const commit = made.commit === null ? "no commit" : `commit ${made.commit}`;
+	return holdsUnless(problems, `cloned ${made.repository}: ${commit}; ${countsOf(made.ledger)}`);
 });
 
 /** What each way to end says of exit code and signal. A run that was stopped may still have exited by itself. */

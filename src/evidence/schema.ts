@@ -60,6 +60,23 @@ export const runResultSchema = z.strictObject({
 });
 export type RunResult = z.infer<typeof runResultSchema>;
 
+/** A clone that filled the workspace just before, in a sandbox of its own. */
+export const preparationSchema = z.strictObject({
+	/** Without user, password and query. */
+	repository: z.string(),
+	/** The branch or tag that was asked for; null for its default. */
+	ref: z.string().nullable(),
+	/** What HEAD named when it was done; null where there was no commit. */
+	commit: z
+		.string()
+		.regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/)
+		.nullable(),
+	/** What it tried to reach, as of the run. */
+	ledger: ledgerSummarySchema,
+	ledgerEntries: z.array(ledgerEntrySchema),
+});
+export type Preparation = z.infer<typeof preparationSchema>;
+
 export const receiptPredicateSchema = z.strictObject({
 	schema: z.literal("vouch.receipt/v1"),
 	runId: runIdSchema,
@@ -73,6 +90,8 @@ export const receiptPredicateSchema = z.strictObject({
 		/** Digest of what was read from stdin and how much; null when stdin was closed. */
 		stdin: z.strictObject({ digest: digestSchema, bytes: count }).nullable(),
 	}),
+	/** Absent when nothing was fetched to make the workspace. */
+	preparation: preparationSchema.optional(),
 	decision: decisionSchema,
 	approvals: z.array(approvalSchema),
 	ledger: ledgerSummarySchema,

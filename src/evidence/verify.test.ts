@@ -36,7 +36,7 @@ describe("a whole receipt", () => {
 		assert.equal(verdict.level, "L0");
 		assert.equal(verdict.receipt.predicate.runId, statement.predicate.runId);
 		const open = verdict.claims.filter(({ status }) => status === "not-claimed").map(({ claim }) => claim);
-		assert.deepEqual(open, ["outputs", "artifacts", "attestation", "re-execution"]);
+		assert.deepEqual(open, ["preparation", "outputs", "artifacts", "attestation", "re-execution"]);
 		assert.equal(renderVerdict(verdict).exitCode, 0);
 	});
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -272,7 +273,8 @@ describe("a control plane and a node, each a process, with client certificates",
 		const repositories = join(door.directory, "repositories");
 		const daemon = await gitDaemon(repositories);
 		context.after(() => daemon.child.kill());
-		const facility = await newFacility(fleet, `git://127.0.0.1:${daemon.port}/one.git`);
+		const repository = `git://127.0.0.1:${daemon.port}/one.git`;
+		const facility = await newFacility(fleet, repository);
 		const id = await submitted(fleet, facility, { command: "cat README && echo more >> README" });
 		const { stdout, stderr, directive } = await seen(fleet, id);
 		assert.equal(stdout, "hello\n", stderr);
@@ -280,6 +282,27 @@ describe("a control plane and a node, each a process, with client certificates",
 		assert.equal(directive.has_diff, true);
 		const diff = Buffer.from(await fleet.directives.diff({ directive_id: id })).toString();
 		assert.match(diff, /^\+more$/m);
+		const receipt = await fleet.directives.receipt({ directive_id: id });
+		const { preparation } = predicateIn(receipt);
+		const commit = execFileSync("git", ["-C", join(repositories, "work"), "rev-parse", "main"])
+			.toString()
+			.trim();
+		assert.deepEqual([preparation?.repository, preparation?.ref, preparation?.commit], [repository, null, commit]);
+		const reached = preparation?.ledgerEntries.map(({ host, port, verdict }) => [host, port, verdict]);
+		assert.deepEqual(reached, [["127.0.0.1", daemon.port, "allowed"]]);
+		assert.ok((preparation?.ledger.bytesDown ?? 0) > 100);
+		const path = join(door.directory, "cloned.receipt.json");
+		writeFileSync(path, receipt);
+		const keys = [JSON.parse(Buffer.from(receipt).toString()), await fleet.journal.checkpoint()];
+		const trusted = keys.flatMap(({ publicKey, public_key }) => ["--key", `vouch-ed25519:${publicKey ?? public_key}`]);
+		const verified = await door.run(["verify", path, ...trusted]);
+		assert.match(
+			verified.stdout.toString(),
+			new RegExp(`holds +preparation +cloned ${repository}: commit ${commit}; 1 allowed`),
+		);
+		assert.equal(verified.code, 0);
+		const next = await seen(fleet, await submitted(fleet, facility, { command: "git log --oneline" }));
+		assert.equal(predicateIn(await fleet.directives.receipt({ directive_id: next.id })).preparation, undefined);
 		const taped = (): readonly string[] =>
 			readFileSync(join(folder, "debug-tape.jsonl"), "utf8")
 				.trimEnd()
@@ -297,7 +320,7 @@ describe("a control plane and a node, each a process, with client certificates",
 			"run_finished",
 			"finished_posted",
 		]);
-		const init = { repo_url: `git://127.0.0.1:${daemon.port}/one.git`, ref: "release/1" };
+		const init = { repo_url: repository, ref: "release/1" };
 		const released = await fleet.facilities.create({ body: { kind: "repo", init } });
 		const command = "cat README; git branch --show-current; git rev-list --count HEAD";
 		const other = await seen(fleet, await submitted(fleet, released.id, { command }));

@@ -1,4 +1,7 @@
+import type { LedgerSummary } from "../../egress/schema.ts";
 import { merkleRoot } from "../../evidence/index.ts";
+import type { Preparation } from "../../evidence/schema.ts";
+import { readGitHead } from "../../host/index.ts";
 import { type Cancels, conduct, type Finished, recordOf, withRunDirectory } from "../../runtime/index.ts";
 import { NO_LIMITS, type Workload } from "../../runtime/schema.ts";
 import { agentFailures } from "../failures.ts";
@@ -50,7 +53,7 @@ const REF = /^(?!.*\.\.)[A-Za-z0-9_][\w./+-]{0,254}$/;
 
 /**
  * Fills a new facility from its repository. git runs in a sandbox like any command, and its gate lets it reach the repository's own
- * host and port alone. Throws `not-prepared`.
+ * host and port alone. Answers what the receipt of whoever it is for says of it. Throws `not-prepared`.
  */
 export async function cloneInto(
 	folder: string,
@@ -58,7 +61,7 @@ export async function cloneInto(
 	screens: LogScreens,
 	cancels: Cancels,
 	parts: EngineParts,
-): Promise<void> {
+): Promise<Preparation> {
 	if (ref !== null && !REF.test(ref))
 		throw agentFailures.fail("not-prepared", { problem: "its branch has no such name." });
 	const repository = readRepository(url);
@@ -71,10 +74,21 @@ export async function cloneInto(
 		{ repository: repository.shown, allowed, refused, bytesDown },
 		"a facility was cloned through the gate",
 	);
-	if (observed.stopped === null && observed.ending.exitCode === 0) return;
-	const why = observed.stopped === null ? "git failed; its own words are above." : `it was ended: ${observed.stopped}.`;
+	const why = whyFailed(observed, ledger.summary);
+	if (why === null) {
+		const head = readGitHead(folder);
+		const commit = head.kind === "git" ? head.commit : null;
+		return { repository: repository.shown, ref, commit, ledger: ledger.summary, ledgerEntries: ledger.entries };
+	}
 	await screens.note(`[prepare] failed: ${why}`);
 	throw agentFailures.fail("not-prepared", { problem: `cloning ${repository.shown}: ${why}` });
+}
+
+function whyFailed({ stopped, ending }: Finished["observed"], { reconciliation }: LedgerSummary): string | null {
+	if (reconciliation.verdict === "unaccounted-egress")
+		return "bytes left its sandbox that the ledger does not explain.";
+	if (stopped !== null) return `it was ended: ${stopped}.`;
+	return ending.exitCode === 0 ? null : "git failed; its own words are above.";
 }
 
 function clone(

@@ -2,6 +2,7 @@ import { statfs } from "node:fs/promises";
 import type { Lease } from "../../api/conduits/schema.ts";
 import { type Json, toBase64 } from "../../core/index.ts";
 import { merkleRoot, sealReceipt } from "../../evidence/index.ts";
+import type { Preparation } from "../../evidence/schema.ts";
 import {
 	type Cancels,
 	conduct,
@@ -33,6 +34,11 @@ import { variablesOf } from "./variables.ts";
 const DEFAULT_DIFF_BYTES = 1_048_576;
 
 type Allowed = Extract<DecidedLease, { kind: "decided" }>;
+
+interface Prepared {
+	/** Of a facility that was cloned for this very directive. */
+	readonly preparation: Preparation | undefined;
+}
 
 /** Runs leased directives in this machine's sandboxes, each exactly as it was decided, and signs what was observed. */
 export class SandboxEngine implements Engine {
@@ -102,23 +108,22 @@ export class SandboxEngine implements Engine {
 		const cancels = cancelsBy(ties.stop);
 		const prepare = async (folder: string): Promise<void> => {
 			const origin = { url: repo_url ?? "", ref: repo_ref ?? null };
-			if (repo_url) await cloned(ties, () => cloneInto(folder, origin, screens, cancels, this.#parts));
+			if (repo_url) preparation = await cloned(ties, () => cloneInto(folder, origin, screens, cancels, this.#parts));
 			else if (import_path) await importInto(folder, import_path, this.#parts.importable);
-			isNew = true;
 		};
-		let isNew = false;
+		let preparation: Preparation | undefined;
 		return facilities.use(id, clock.nowMs(), prepare, async (folder) => {
-			if (repo_url && !isNew) ties.tape("prepare_clone_skipped");
+			if (repo_url && preparation === undefined) ties.tape("prepare_clone_skipped");
 			const { root } = decided.workload;
 			const image = root.kind === "image" ? await imageOf(root, screens, ties.stop, this.#parts) : null;
-			return this.#run(lease, decided, { folder, root: image }, screens, cancels, ties);
+			return this.#run(lease, decided, { folder, root: image, preparation }, screens, cancels, ties);
 		});
 	}
 
 	#run(
 		lease: Lease,
 		allowed: Allowed,
-		where: Pick<Place, "folder" | "root">,
+		{ preparation, ...where }: Pick<Place, "folder" | "root"> & Prepared,
 		screens: LogScreens,
 		cancels: Cancels,
 		{ keepArtifacts, tape }: Pick<ExecutionTies, "keepArtifacts" | "tape">,
@@ -151,16 +156,22 @@ export class SandboxEngine implements Engine {
 				if (finished.artifacts !== null) await keepArtifacts(files.artifacts);
 				const overflow = logOverflow && (await keepOverflow(files, where.folder, lease, logOverflow));
 				const mostDiff = lease.spec.limits?.max_diff_bytes || DEFAULT_DIFF_BYTES;
-				return { ...this.#executionOf(finished, allowed.judged, files, mostDiff), overflow };
+				const seen = { ...finished, preparation };
+				return { ...this.#executionOf(seen, allowed.judged, files, mostDiff), overflow };
 			} finally {
 				records.forget(runId);
 			}
 		});
 	}
 
-	#executionOf(finished: Finished, judged: Judged, files: RunFiles, maxDiffBytes: number): Omit<Execution, "overflow"> {
+	#executionOf(
+		{ preparation, ...finished }: Finished & Prepared,
+		judged: Judged,
+		files: RunFiles,
+		maxDiffBytes: number,
+	): Omit<Execution, "overflow"> {
 		const signer = this.#parts.signer();
-		const predicate = receiptPartsOf(finished, judged, signer.keyId);
+		const predicate = { ...receiptPartsOf(finished, judged, signer.keyId), ...(preparation && { preparation }) };
 		const { envelope } = sealReceipt({ predicate, subjects: subjectsOf(finished, files), signer });
 		const { observed, before, changes, diff, artifacts } = finished;
 		const fits = diff === null || diff.length <= maxDiffBytes;
@@ -199,13 +210,14 @@ export class SandboxEngine implements Engine {
 	}
 }
 
-async function cloned({ tape }: Pick<ExecutionTies, "tape">, clone: () => Promise<void>): Promise<void> {
+async function cloned<T>({ tape }: Pick<ExecutionTies, "tape">, clone: () => Promise<T>): Promise<T> {
 	tape("prepare_clone_started");
-	await clone().catch((error: Error) => {
+	const made = await clone().catch((error: Error) => {
 		tape("prepare_clone_failed", { detail: error.message });
 		throw error;
 	});
 	tape("prepare_clone_succeeded");
+	return made;
 }
 
 /** A first request to stop asks the command to end; a run that does not gets its grace and is killed. */

@@ -4,7 +4,7 @@ import type { directiveSchema, EndReason } from "../../api/people/schema.ts";
 import { bytesFromBase64, formatBytes, formatDurationMs } from "../../core/index.ts";
 import { type PublicKey, publicKeyFromRaw, verifyReceipt } from "../../evidence/index.ts";
 import type { ReceiptPredicate } from "../../evidence/schema.ts";
-import { artifactsPart, changesPart, endingOf, networkPart, notesPart } from "../run/report.ts";
+import { artifactsPart, changesPart, endingOf, networkPart, notesPart, preparationPart } from "../run/report.ts";
 import { paint, printable, table } from "../screen.ts";
 
 export type Directive = z.output<typeof directiveSchema>;
@@ -45,7 +45,12 @@ export async function describeDirective(client: Client, directive: Directive): P
 	const reached =
 		predicate === undefined
 			? []
-			: [networkPart(predicate), changedPart(directive, predicate), ...keptPart(predicate, id)];
+			: [
+					...preparationPart(predicate),
+					networkPart(predicate),
+					changedPart(directive, predicate),
+					...keptPart(predicate, id),
+				];
 	return [table(facts, Number.POSITIVE_INFINITY), ...reached, receipt].join("\n");
 }
 

@@ -78,11 +78,26 @@ export function endingOf({ result }: ReceiptPredicate): string {
 
 export function networkPart({ ledger, ledgerEntries }: ReceiptPredicate): string {
 	if (ledger.entries === 0) return `${paint("bold", "network")}  it tried to reach nothing`;
+	return attemptsPart(paint("bold", "network"), { ledger, ledgerEntries });
+}
+
+/** The clone that filled its workspace, and what that reached. */
+export function preparationPart({ preparation }: ReceiptPredicate): readonly string[] {
+	if (preparation === undefined) return [];
+	const { repository, commit } = preparation;
+	const title = `${paint("bold", "prepared")} cloned ${printable(repository)} at ${commit ?? "no commit"}:`;
+	return [attemptsPart(title, preparation)];
+}
+
+function attemptsPart(
+	title: string,
+	{ ledger, ledgerEntries }: Pick<ReceiptPredicate, "ledger" | "ledgerEntries">,
+): string {
 	const rows = ledgerEntries.slice(0, MAX_ROWS).map(attemptRow);
 	const rest = ledger.entries + ledger.overflow - rows.length;
-	const title = `${paint("bold", "network")}  ${ledger.allowed} allowed, ${ledger.refused} refused; ${formatBytes(ledger.bytesUp)} out, ${formatBytes(ledger.bytesDown)} in; the kernel's count ${agreement(ledger.reconciliation.verdict)}`;
+	const counts = `${ledger.allowed} allowed, ${ledger.refused} refused; ${formatBytes(ledger.bytesUp)} out, ${formatBytes(ledger.bytesDown)} in; the kernel's count ${agreement(ledger.reconciliation.verdict)}`;
 	const more = rest > 0 ? `\n  … and ${rest} more in the receipt` : "";
-	return `${title}\n${table(rows, LONGEST_LINE)}${more}`;
+	return `${title}  ${counts}\n${table(rows, LONGEST_LINE)}${more}`;
 }
 
 function agreement(verdict: ReceiptPredicate["ledger"]["reconciliation"]["verdict"]): string {
