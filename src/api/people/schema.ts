@@ -228,22 +228,33 @@ export const approvalRequestSchema = answerRequestSchema.extend({
 		.nullish(),
 });
 
-const dimension = jsonObject;
-export const policyRequestSchema = z.object({
+const policyTextSchema = z.object({
 	name,
-	priority: z.int().min(-1_000_000).max(1_000_000).default(0),
+	priority: z.int().min(-1_000_000).max(1_000_000),
 	scope_type: z.enum(["Account", "User", "Conduits::Facility"]).nullish(),
 	scope_id: wireIdSchema.nullish(),
-	active: z.boolean().default(true),
-	fs: dimension.default({}),
-	net: dimension.default({}),
-	secrets: dimension.default({}),
-	sandbox_profile_rules: dimension.default({}),
-	approval: dimension.default({}),
-	device: dimension.default({}),
+	active: z.boolean(),
+	fs: jsonObject,
+	net: jsonObject,
+	secrets: jsonObject,
+	sandbox_profile_rules: jsonObject,
+	approval: jsonObject,
+	device: jsonObject,
 });
-export const policyChangeSchema = policyRequestSchema.partial();
-export const policySchema = policyRequestSchema.extend({
+/** What is left out stays as it is: a member with a default would be there. */
+export const policyChangeSchema = policyTextSchema.partial();
+const nothingSaid = jsonObject.default({});
+export const policyRequestSchema = policyTextSchema.extend({
+	priority: policyTextSchema.shape.priority.default(0),
+	active: z.boolean().default(true),
+	fs: nothingSaid,
+	net: nothingSaid,
+	secrets: nothingSaid,
+	sandbox_profile_rules: nothingSaid,
+	approval: nothingSaid,
+	device: nothingSaid,
+});
+export const policySchema = policyTextSchema.extend({
 	id: wireIdSchema,
 	version: z.int(),
 	created_at: time,
@@ -251,7 +262,7 @@ export const policySchema = policyRequestSchema.extend({
 });
 export const dryRunRequestSchema = z.object({
 	/** The change to try: a policy that is new (no `id`) or another text for an existing one; null tries without any change. */
-	policy: policyRequestSchema.partial().extend({ id: wireIdSchema.nullish() }).nullish(),
+	policy: policyChangeSchema.extend({ id: wireIdSchema.nullish() }).nullish(),
 	/** How many of the latest directives to judge again. */
 	last: z.int().min(1).max(1000).default(100),
 });

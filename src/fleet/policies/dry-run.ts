@@ -4,37 +4,61 @@ import type { Handlers } from "../http/handlers.ts";
 import { refusal } from "../http/refusal.ts";
 import { jsonText, timeOf } from "../rows.ts";
 import type { Session } from "../store/store.ts";
-import type { DirectiveRow } from "../store/tables.ts";
-import { applicablePolicies, applies } from "./applicable.ts";
-import { type NamedPolicy, type Resolution, resolve } from "./resolve.ts";
+import type { DirectiveRow, PolicyRow } from "../store/tables.ts";
+import { applicablePolicies, applies, dimensionsOf, type StoredPolicy } from "./applicable.ts";
+import { ownPolicy } from "./own-policy.ts";
+import { type Resolution, resolve } from "./resolve.ts";
 import { problemsOf } from "./validate.ts";
 
 type DryRun = Handlers["policies.dryRun"];
-type Tried = NonNullable<Parameters<DryRun>[1]["body"]["policy"]>;
+type Change = NonNullable<Parameters<DryRun>[1]["body"]["policy"]>;
 
 /** Judges the latest directives by the policies of now and by those with the change, and tells where they differ. Changes nothing. */
-export const dryRun: DryRun = ({ identity, store }, { body }) => {
-	const tried = body.policy ?? null;
-	const problems = tried === null ? [] : problemsOf(tried);
+export const dryRun: DryRun = (context, { body }) => {
+	const change = body.policy ?? null;
+	const problems = change === null ? [] : problemsOf(change);
 	if (problems.length > 0) {
 		const details = { what: "The policy", problems: problems.join("; ") };
 		throw refusal("validation-failed", details, { details: [...problems] });
 	}
-	return store.read(async (session) => {
-		const { accountId } = personOf(identity);
+	return context.store.read(async (session) => {
+		const before = change?.id ? await ownPolicy(session, context, change.id) : null;
+		const tried = change === null ? null : changed(before, change);
 		const directives = await session.db
 			.selectFrom("directives")
 			.selectAll()
-			.where("account_id", "=", accountId)
+			.where("account_id", "=", personOf(context.identity).accountId)
 			.orderBy("id", "desc")
 			.limit(body.last)
 			.execute();
 		const judged = [];
 		for (const directive of directives) judged.push(await compare(session, directive, tried));
-		const changed = judged.filter((one) => one.verdict_then !== one.verdict_now || one.capabilities_changed);
-		return { status: 200, body: { judged: judged.length, changed } };
+		const differing = judged.filter((one) => one.verdict_then !== one.verdict_now || one.capabilities_changed);
+		return { status: 200, body: { judged: judged.length, changed: differing } };
 	});
 };
+
+interface Tried extends StoredPolicy {
+	readonly active: boolean;
+	readonly scope_type: string | null;
+	readonly scope_id: string | null;
+}
+
+/** The policy as it would be: what the change leaves out stays as it is. */
+function changed(before: PolicyRow | null, change: Change): Tried {
+	const { fs, net, secrets, sandbox_profile_rules, approval, device } = change;
+	const dimensions = { fs, net, secrets, sandbox_profile_rules, approval, device };
+	const said = Object.entries(dimensions).filter(([, value]) => value !== undefined);
+	return {
+		// After those of its priority, as one that is made now would be.
+		id: before?.id ?? "tried",
+		active: change.active ?? before?.active !== 0,
+		priority: change.priority ?? before?.priority ?? 0,
+		scope_type: (change.scope_type === undefined ? before?.scope_type : change.scope_type) ?? null,
+		scope_id: (change.scope_id === undefined ? before?.scope_id : change.scope_id) ?? null,
+		dimensions: { ...(before === null ? {} : dimensionsOf(before)), ...Object.fromEntries(said) },
+	};
+}
 
 async function compare(session: Session, directive: DirectiveRow, tried: Tried | null) {
 	const scope = {
@@ -43,10 +67,11 @@ async function compare(session: Session, directive: DirectiveRow, tried: Tried |
 		facilityId: directive.facility_id,
 	};
 	const [now = []] = await applicablePolicies(session, [scope]);
+	const others = now.filter(({ id }) => id !== tried?.id);
+	const then = tried?.active && applies(tried, scope) ? [...others, tried].sort(byPriority) : others;
 	const asked = askedOf(directive);
 	const at = timeOf(session.nowMs);
-	const before = resolve(asked, now, at);
-	const after = tried === null || !applies(tried, scope) ? before : resolve(asked, withChange(now, tried), at);
+	const [before, after] = [resolve(asked, now, at), resolve(asked, then, at)];
 	return {
 		directive_id: directive.id,
 		command: directive.command,
@@ -57,23 +82,10 @@ async function compare(session: Session, directive: DirectiveRow, tried: Tried |
 	};
 }
 
-function effectiveText({ effective }: Resolution): string {
-	return jsonText(effective);
+function byPriority(a: StoredPolicy, b: StoredPolicy): number {
+	return a.priority - b.priority || (a.id < b.id ? -1 : 1);
 }
 
-type Ranked = NamedPolicy & { readonly priority: number };
-
-/** The tried policy in its place by priority, instead of the one whose id it has. */
-function withChange(now: readonly Ranked[], tried: Tried): readonly NamedPolicy[] {
-	const before = now.find(({ id }) => id === tried.id);
-	if (tried.active === false) return now.filter(({ id }) => id !== tried.id);
-	const { fs, net, secrets, sandbox_profile_rules, approval, device } = tried;
-	const dimensions = { fs, net, secrets, sandbox_profile_rules, approval, device };
-	const said = Object.entries(dimensions).filter(([, value]) => value);
-	const changed: Ranked = {
-		id: tried.id ?? "tried",
-		priority: tried.priority ?? before?.priority ?? 0,
-		dimensions: { ...before?.dimensions, ...Object.fromEntries(said) },
-	};
-	return [...now.filter(({ id }) => id !== changed.id), changed].sort((a, b) => a.priority - b.priority);
+function effectiveText({ effective }: Resolution): string {
+	return jsonText(effective);
 }

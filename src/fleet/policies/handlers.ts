@@ -10,6 +10,7 @@ import { flagOf, jsonOf, jsonText, timeOf } from "../rows.ts";
 import type { Session } from "../store/store.ts";
 import type { PolicyRow } from "../store/tables.ts";
 import { dryRun } from "./dry-run.ts";
+import { ownPolicy } from "./own-policy.ts";
 import { problemsOf } from "./validate.ts";
 
 type Shown = z.input<typeof policySchema>;
@@ -30,17 +31,6 @@ function shownPolicy(row: PolicyRow): Shown {
 		created_at: timeOf(row.created_at),
 		updated_at: timeOf(row.updated_at),
 	} as Shown;
-}
-
-async function ownPolicy({ db }: Session, { identity }: Context, id: string): Promise<PolicyRow> {
-	const row = await db
-		.selectFrom("policies")
-		.selectAll()
-		.where("id", "=", id)
-		.where("account_id", "=", personOf(identity).accountId)
-		.executeTakeFirst();
-	if (row === undefined) throw refusal("not-found", { kind: "policy", id });
-	return row;
 }
 
 /** A policy with one mistake is no policy: all of them are told. */
