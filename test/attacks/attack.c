@@ -168,6 +168,9 @@ static long by_handle(void)
 static long no_randomisation(void) { return personality(ADDR_NO_RANDOMIZE); }
 static long raw_socket(void) { return socket(AF_INET, SOCK_RAW, IPPROTO_ICMP); }
 static long raw_socket6(void) { return socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, 58); }
+static long multipath_socket(void) { return socket(AF_INET, SOCK_STREAM, 262); }
+static long multipath_socket6(void) { return socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 262); }
+static long light_socket(void) { return socket(AF_INET, SOCK_DGRAM, 136); }
 static long packet_socket(void) { return socket(AF_PACKET, SOCK_DGRAM, 0); }
 static long old_packet_socket(void) { return socket(AF_INET, SOCK_PACKET, 0); }
 static long vsock(void) { return socket(40, SOCK_STREAM, 0); }
@@ -237,7 +240,8 @@ static const struct { const char *name; long (*run)(void); } attacks[] = {
 	ATTACK(setuid_mode), ATTACK(setuid_fchmod), ATTACK(setuid_fchmodat2), ATTACK(setuid_open), ATTACK(setuid_openat2),
 	ATTACK(setuid_mknod), ATTACK(setuid_tmpfile), ATTACK(module), ATTACK(kexec), ATTACK(restart), ATTACK(swap),
 	ATTACK(accounting), ATTACK(quota), ATTACK(clock_set), ATTACK(host_name), ATTACK(kernel_log), ATTACK(by_handle),
-	ATTACK(no_randomisation), ATTACK(raw_socket), ATTACK(raw_socket6), ATTACK(packet_socket), ATTACK(old_packet_socket),
+	ATTACK(no_randomisation), ATTACK(raw_socket), ATTACK(raw_socket6), ATTACK(multipath_socket),
+	ATTACK(multipath_socket6), ATTACK(light_socket), ATTACK(packet_socket), ATTACK(old_packet_socket),
 	ATTACK(vsock), ATTACK(algorithm_socket), ATTACK(uevent_socket), ATTACK(netfilter_socket), ATTACK(wide_family_socket),
 	ATTACK(kill_pid), ATTACK(abstract_socket), ATTACK(unix_socket), ATTACK(shared_memory), ATTACK(priority),
 	ATTACK(real_time), ATTACK(more_files), ATTACK(foreign_numbers), ATTACK(x32_numbers), ATTACK(extra_descriptors),

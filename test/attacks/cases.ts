@@ -296,6 +296,7 @@ const SYSTEM_CALLS = [
 	...["terminal_input_wide", "terminal_paste", "device", "become_root", "groups", "module", "kexec", "restart", "swap"],
 	...["accounting", "quota", "clock_set", "kernel_log", "by_handle", "no_randomisation", "raw_socket", "raw_socket6"],
 	...["packet_socket", "old_packet_socket", "vsock", "algorithm_socket", "uevent_socket", "netfilter_socket"],
+	...["multipath_socket", "multipath_socket6", "light_socket"],
 	...["wide_family_socket", "priority", "real_time", "more_files", "extra_descriptors"],
 ];
 

@@ -20,7 +20,7 @@ export const CODE = { load: 0x20, and: 0x54, ifEqual: 0x15, ifAtLeast: 0x35, ifA
 
 /** linux/seccomp.h. The errno sits in the low 16 bits. */
 export const ANSWER = { kill: 0x80000000, errno: 0x00050000, allow: 0x7fff0000 } as const;
-export const ERRNO: Readonly<Record<Refusal, number>> = { EPERM: 1, ENOSYS: 38, EAFNOSUPPORT: 97 };
+export const ERRNO: Readonly<Record<Refusal, number>> = { EPERM: 1, ENOSYS: 38, EPROTONOSUPPORT: 93, EAFNOSUPPORT: 97 };
 
 /** linux/audit.h AUDIT_ARCH_*. */
 export const AUDIT_ARCHITECTURE: Readonly<Record<Architecture, number>> = { x86_64: 0xc000003e, aarch64: 0xc00000b7 };

@@ -7,7 +7,7 @@
 export type Architecture = "x86_64" | "aarch64";
 
 /** `EPERM` unless a program has a fallback that only another answer makes it take. */
-export type Refusal = "EPERM" | "ENOSYS" | "EAFNOSUPPORT";
+export type Refusal = "EPERM" | "ENOSYS" | "EPROTONOSUPPORT" | "EAFNOSUPPORT";
 
 /** A test of the low 32 bits of one argument: the kernel reads these arguments as `int`, so the rest is an attacker's. */
 export type ArgumentTest =
@@ -139,6 +139,7 @@ const WHOLLY_REFUSED: readonly SyscallRow[] = [
 const CLONE_NEW_ANY = 0x7e020000;
 const [S_ISUID_OR_S_ISGID, O_CREAT_OR_O_TMPFILE] = [0o6000, 0x400040];
 const [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, NETLINK_ROUTE] = [1, 2, 10, 16, 0];
+const [IPPROTO_UDPLITE, IPPROTO_MPTCP] = [136, 262];
 const [SOCK_STREAM, SOCK_DGRAM, SOCK_TYPE_MASK] = [1, 2, 0xf];
 const [TIOCSTI, TIOCLINUX] = [0x5412, 0x541c];
 const ALL_BITS = 0xffffffff;
@@ -200,6 +201,16 @@ const REFUSED_BY_ARGUMENT: readonly SyscallRow[] = [
 				{ argument: 0, mask: ALL_BITS, equals: AF_NETLINK },
 				{ argument: 2, mask: ALL_BITS, notIn: [NETLINK_ROUTE] },
 			],
+		],
+	),
+	when(
+		"socket",
+		"multipath TCP and UDP-Lite are kernel code of their own; programs that try them fall back",
+		"EPROTONOSUPPORT",
+		["socket", 41, 198],
+		[
+			[{ argument: 2, mask: ALL_BITS, equals: IPPROTO_MPTCP }],
+			[{ argument: 2, mask: ALL_BITS, equals: IPPROTO_UDPLITE }],
 		],
 	),
 	when("setuid", PLANTED, "EPERM", ["chmod", 90, null], modeOf(1)),
