@@ -23,29 +23,26 @@ const seconds = Number(values.seconds);
 const counts = { killedAgents: 0, stoppedAgents: 0, killedControlPlanes: 0, stoppedControlPlanes: 0 };
 const acknowledged = new Set<string>();
 
-const fleet = await openFleet();
 // Whoever ends the drill ends what it started, too.
+await using opened = new AsyncDisposableStack();
 for (const name of ["SIGINT", "SIGTERM"] as const)
-	process.once(name, () => void fleet.close().finally(() => process.exit(130)));
-try {
-	const endMs = Date.now() + seconds * 1000;
-	const watching = watch(fleet.store);
-	const asking = Array.from({ length: PEOPLE }, (_, at) => people(fleet, endMs, `person-${at}`));
-	await Promise.all([...asking, harm(fleet, endMs)]);
-	await settle(fleet);
-	const seen = await watching.end();
-	const { problems, ...outcomes } = await account(fleet.store, acknowledged);
-	const faults = (await Promise.all([...fleet.agents, ...fleet.servers].map((one) => one.fault()))).filter(
-		(fault) => fault !== undefined,
-	);
-	const found = [...problems, ...seen.problems, ...faults];
-	const summary = { seed: Number(values.seed), seconds, ...counts, ...outcomes, leaseSeconds: LEASE_SECONDS };
-	const longest = { longestOwnerlessMs: seen.longestOwnerlessMs };
-	process.stdout.write(`${JSON.stringify({ ...summary, ...longest, problems: found.slice(0, 10) })}\n`);
-	process.exitCode = found.length === 0 ? 0 : 1;
-} finally {
-	await fleet.close();
-}
+	process.once(name, () => void opened.disposeAsync().finally(() => process.exit(130)));
+const fleet = await openFleet(opened);
+const endMs = Date.now() + seconds * 1000;
+const watching = opened.use(watch(fleet.store));
+const asking = Array.from({ length: PEOPLE }, (_, at) => people(fleet, endMs, `person-${at}`));
+await Promise.all([...asking, harm(fleet, endMs)]);
+await settle(fleet);
+const seen = await watching.end();
+const { problems, ...outcomes } = await account(fleet.store, acknowledged);
+const faults = (await Promise.all([...fleet.agents, ...fleet.servers].map((one) => one.fault()))).filter(
+	(fault) => fault !== undefined,
+);
+const found = [...problems, ...seen.problems, ...faults];
+const summary = { seed: Number(values.seed), seconds, ...counts, ...outcomes, leaseSeconds: LEASE_SECONDS };
+const longest = { longestOwnerlessMs: seen.longestOwnerlessMs };
+process.stdout.write(`${JSON.stringify({ ...summary, ...longest, problems: found.slice(0, 10) })}\n`);
+process.exitCode = found.length === 0 ? 0 : 1;
 
 /** Whoever hears nothing asks another control plane, with the same key. */
 async function people({ clients, facilities, locks, store }: DrillFleet, endMs: number, name: string): Promise<void> {

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { mkdirSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { type Client, connect } from "../../src/api/index.ts";
 import { openStore, type Store } from "../../src/fleet/index.ts";
+import { freePort } from "../fixtures/free-port.ts";
 import { startPostgres } from "../fleet/postgres-cluster.ts";
 import { addressOf } from "../system/fleet-door.ts";
 import { FrontDoor } from "../system/front-door.ts";
@@ -25,12 +24,12 @@ export interface DrillFleet {
 	readonly facilities: readonly string[];
 	/** Where commands take a lock for as long as they run. */
 	readonly locks: string;
-	close(): Promise<void>;
 }
 
-export async function openFleet(): Promise<DrillFleet> {
-	const cluster = startPostgres();
-	const door = new FrontDoor();
+/** Whatever of it was opened is ended with the stack, also when the rest can't be. */
+export async function openFleet(opened: AsyncDisposableStack): Promise<DrillFleet> {
+	const cluster = opened.adopt(startPostgres(), (postgres) => postgres.stop());
+	const door = opened.adopt(new FrontDoor(), (programs) => programs.close());
 	const url = cluster.database();
 	const first = await startServer(door, url);
 	const others = await Promise.all(Array.from({ length: CONTROL_PLANES - 1 }, () => startServer(door, url)));
@@ -49,24 +48,12 @@ export async function openFleet(): Promise<DrillFleet> {
 	);
 	const locks = join(door.directory, "locks");
 	mkdirSync(locks);
-	const store = await openStore(url);
-	return {
-		store,
-		servers: servers.map(({ victim }) => victim),
-		agents,
-		clients,
-		facilities,
-		locks,
-		async close() {
-			await store.close();
-			for (const { going } of [...agents, ...servers.map(({ victim }) => victim)]) going.process.kill("SIGCONT");
-			await door.close();
-			cluster.stop();
-		},
-	};
+	const store = opened.adopt(await openStore(url), (connections) => connections.close());
+	return { store, servers: servers.map(({ victim }) => victim), agents, clients, facilities, locks };
 }
 
 async function startServer(door: FrontDoor, store: string) {
+	// Who is killed and started again has the port that it had.
 	const port = await freePort();
 	const words = ["server", "--store", store, "--data", join(door.directory, "server"), "--log-level", "error"];
 	const own = ["--territory-auth", "either", "--port", String(port)];
@@ -74,16 +61,6 @@ async function startServer(door: FrontDoor, store: string) {
 	const victim = new Victim(`control plane ${port}`, door, [...words, ...own], environment);
 	const { url: address, token } = await addressOf(victim.going);
 	return { victim, address, token };
-}
-
-/** Who is killed and started again has the port that it had. */
-async function freePort(): Promise<number> {
-	const listener = createServer().listen(0, "127.0.0.1");
-	await once(listener, "listening");
-	const { port } = listener.address() as AddressInfo;
-	listener.close();
-	await once(listener, "close");
-	return port;
 }
 
 async function startAgent(door: FrontDoor, owner: Client, server: string, name: string): Promise<Victim> {

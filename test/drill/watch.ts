@@ -7,7 +7,7 @@ const OWNERLESS_MS = 5_000;
 /** The exit code of a command that found its facility's lock taken. */
 const CONFLICT = 99;
 
-export interface Watching {
+export interface Watching extends AsyncDisposable {
 	end(): Promise<{ readonly longestOwnerlessMs: number; readonly problems: readonly string[] }>;
 }
 
@@ -34,13 +34,12 @@ export function watch(store: Store): Watching {
 			await sleep(LOOK_MS);
 		}
 	})();
-	return {
-		async end() {
-			isOver = true;
-			await loop;
-			return { longestOwnerlessMs, problems: [...problems] };
-		},
+	const end: Watching["end"] = async () => {
+		isOver = true;
+		await loop;
+		return { longestOwnerlessMs, problems: [...problems] };
 	};
+	return { end, [Symbol.asyncDispose]: async () => void (await end()) };
 }
 
 async function looked(store: Store) {

@@ -29,10 +29,20 @@ export function startPostgres(writes: "durable" | "lost" = "lost"): PostgresClus
 	const home = mkdtempSync(join(tmpdir(), "vouch-test-pg-"));
 	const run = runnerFor(home);
 	const data = join(home, "data");
-	run(join(programs.directory, "initdb"), ["-D", data, "-U", DATABASE_USER, "--auth=trust", "--no-sync", "-E", "UTF8"]);
 	const settings = `-c listen_addresses= -c unix_socket_directories=${home} -c max_connections=200 -c fsync=${writes === "durable" ? "on" : "off"}`;
 	const control = join(programs.directory, "pg_ctl");
-	run(control, ["-D", data, "-w", "-o", settings, "-l", join(home, "log"), "start"]);
+	const stop = (): void => {
+		if (existsSync(join(data, "postmaster.pid"))) run(control, ["-D", data, "-w", "-m", "immediate", "stop"]);
+		rmSync(home, { recursive: true, force: true });
+	};
+	try {
+		const user = ["-U", DATABASE_USER, "--auth=trust"];
+		run(join(programs.directory, "initdb"), ["-D", data, ...user, "--no-sync", "-E", "UTF8"]);
+		run(control, ["-D", data, "-w", "-o", settings, "-l", join(home, "log"), "start"]);
+	} catch (error) {
+		stop();
+		throw error;
+	}
 	let databases = 0;
 	return {
 		database() {
@@ -41,10 +51,7 @@ export function startPostgres(writes: "durable" | "lost" = "lost"): PostgresClus
 			run(join(programs.directory, "createdb"), ["-h", home, "-U", DATABASE_USER, name]);
 			return `postgres://${DATABASE_USER}@/${name}?host=${encodeURIComponent(home)}`;
 		},
-		stop() {
-			run(control, ["-D", data, "-w", "-m", "immediate", "stop"]);
-			rmSync(home, { recursive: true, force: true });
-		},
+		stop,
 	};
 }
 
