@@ -214,6 +214,30 @@ inWorlds("log chunks (conduits 2.3.7)", (world) => {
 		assert.deepEqual([directive.stdout_truncated, directive.stderr_truncated], [true, true]);
 	});
 
+	test("with the token of another directive are refused, audited, and written nowhere", async () => {
+		const [node, id] = await running(world());
+		const [other, otherId] = await running(world());
+		const bytes = Buffer.from("forged").toString("base64");
+		const send = (from: StockNode, token: string) =>
+			from.post(
+				`/conduits/v1/directives/${id}/log_chunks`,
+				{ stream: "stdout", seq: 0, bytes },
+				{ authorization: `Bearer ${token}` },
+			);
+		assert.equal((await send(other, other.tokenOf(otherId))).status, 403, "another territory's");
+		await other.finished(otherId);
+		await node.finished(id);
+		const second = await submit(world());
+		await node.claim(second);
+		await node.started(second);
+		assert.equal((await send(node, node.tokenOf(second))).status, 403, "its own, of another directive");
+		for (const each of [id, otherId, second]) assert.equal((await shown(world(), each)).stdout_bytes, 0);
+		const path = `${API}/audit_events?event_type=node.refused&directive_id=${id}`;
+		const { body } = await world().as("auditor", "GET", path);
+		const who = body.audit_events.map(({ territory_id }: { territory_id: string }) => territory_id);
+		assert.deepEqual(who.sort(), [node.territoryId, other.territoryId].sort());
+	});
+
 	test("several a second for minutes are never refused for being many", async () => {
 		const [node, id] = await running(world());
 		for (let seq = 0; seq < 400; seq++) assert.equal((await node.chunk(id, seq, "line\n")).status, 200);
@@ -323,5 +347,24 @@ inWorlds("finished (conduits 2.3.8)", (world) => {
 		}
 		const { body } = await world().as("auditor", "GET", `${API}/audit_events?event_type=node.clock_refused`);
 		assert.equal(body.audit_events.length, 1);
+	});
+
+	test("a beginning in the future is not believed, and audited; a clock that is a little ahead is not", async () => {
+		for (const [aheadMs, events] of [
+			[86_400_000, 1],
+			[60_000, 0],
+		] as const) {
+			const [node, id] = await leased(world());
+			const started_at = new Date(world().nowMs() + aheadMs).toISOString();
+			assert.equal((await node.started(id, { started_at })).status, 200);
+			assert.equal((await node.started(id, { started_at })).body.duplicate, true);
+			const kept = Date.parse((await shown(world(), id)).started_at);
+			assert.ok(kept <= world().nowMs(), `${started_at} became ${kept}`);
+			const path = `${API}/audit_events?event_type=node.clock_refused&directive_id=${id}`;
+			const { audit_events } = (await world().as("auditor", "GET", path)).body;
+			assert.equal(audit_events.length, events, started_at);
+			if (events > 0) assert.equal(audit_events[0].payload.started_at, started_at);
+			await node.finished(id);
+		}
 	});
 });

@@ -128,7 +128,7 @@ export class StockNode {
 		return this.report(directiveId, "started", {
 			sandbox_version: "phase1-bwrap",
 			nexus_version: "0.1.0-dev",
-			started_at: "2026-11-21T00:13:55.554717946Z",
+			started_at: nexusdTime(),
 			effective_capabilities_summary: { driver: "bwrap", profile: "untrusted", net: null, fs: null },
 			...more,
 		});
@@ -140,9 +140,14 @@ export class StockNode {
 	}
 
 	finished(directiveId: string, more: Readonly<Record<string, unknown>> = {}): Promise<Answered> {
-		const said = { exit_code: 0, status: "succeeded", finished_at: "2026-11-21T00:13:56.1Z" };
+		const said = { exit_code: 0, status: "succeeded", finished_at: nexusdTime() };
 		return this.report(directiveId, "finished", { ...said, ...more });
 	}
+}
+
+/** A moment ago, in nanoseconds, as nexusd writes it. */
+function nexusdTime(): string {
+	return new Date(Date.now() - 1000).toISOString().replace("Z", "717946Z");
 }
 
 export async function enrollmentToken(world: World, account: Account = world.account): Promise<string> {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { FINISHED_STATUSES } from "../../api/conduits/schema.ts";
 import { bytesFromBase64, canonicalJson, type Json } from "../../core/index.ts";
 import { putAging } from "../blobs/aging.ts";
-import { type DomainEvent, noteEvents } from "../domain-events.ts";
+import { noteEvents } from "../domain-events.ts";
 import type { Handlers } from "../http/handlers.ts";
 import { refusal } from "../http/refusal.ts";
 import { flagOf, jsonOf, jsonText } from "../rows.ts";
@@ -11,6 +11,7 @@ import { changeAll, type Directive } from "../store/queue.ts";
 import type { Session, Store } from "../store/store.ts";
 import { together } from "../store/together.ts";
 import { type Holder, heldDirectives, holderOf } from "./held.ts";
+import { oddClock, timeTold } from "./node-clock.ts";
 import { begin } from "./started.ts";
 import { type DirectiveEvent, type DirectiveState, isTerminal } from "./states.ts";
 
@@ -109,7 +110,7 @@ async function end(session: Session, told: readonly Told[]): Promise<readonly Di
 	});
 	const ended = await changeAll(session, changes);
 	await noteEvents(session, [
-		...told.flatMap(({ report, directive }) => oddClock(directive, report.body.finished_at, nowMs)),
+		...told.flatMap(({ report, directive }) => oddClock(directive, { finished_at: report.body.finished_at }, nowMs)),
 		...ended.map((directive) => ({
 			...aboutOf(directive),
 			type: "directive.finished",
@@ -188,20 +189,4 @@ function resultHash(
 		diff: diff === null ? null : { bytesize: diff.length, sha256: sha256(diff) },
 	};
 	return sha256(canonicalJson(told));
-}
-
-/** A node's clock is its own: what it says counts when it lies between the beginning and now. */
-function timeTold(text: string | null | undefined, startedAt: number, nowMs: number): number {
-	const told = Date.parse(text ?? "");
-	return told >= startedAt && told <= nowMs ? told : nowMs;
-}
-
-/** Clocks differ; one that is that far ahead is wrong, or lies. */
-const CLOCK_TOLERANCE_MS = 300_000;
-
-function oddClock(directive: Directive, text: string | null | undefined, nowMs: number): readonly DomainEvent[] {
-	const aheadMs = Date.parse(text ?? "") - nowMs;
-	if (!(aheadMs > CLOCK_TOLERANCE_MS)) return [];
-	const payload = { finished_at: text, ahead_ms: aheadMs };
-	return [{ ...aboutOf(directive), type: "node.clock_refused", severity: "warn", payload }];
 }

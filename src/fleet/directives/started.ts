@@ -9,6 +9,7 @@ import type { Session } from "../store/store.ts";
 import type { DirectiveRow } from "../store/tables.ts";
 import { together } from "../store/together.ts";
 import { type Holder, heldDirective, heldDirectives, holderOf } from "./held.ts";
+import { oddClock } from "./node-clock.ts";
 import { type DirectiveState, isTerminal } from "./states.ts";
 
 type Started = Parameters<Handlers["nodes.started"]>[1]["body"];
@@ -27,7 +28,10 @@ export function started({ settings }: Services): Handlers["nodes.started"] {
 				session,
 				reports.map(({ holder }) => holder),
 			);
-			const told = held.map((directive, at) => ({ directive, versions: versionsOf(directive, reports[at]?.body) }));
+			const told = held.map((directive, at) => {
+				const body = reports[at]?.body;
+				return { directive, versions: versionsOf(directive, body), startedAt: body?.started_at };
+			});
 			const isFirst = ({ directive }: Begun) => directive.state === "leased";
 			await begin(session, told.filter(isFirst), settings.leaseMs);
 			const again = told.filter((one) => !isFirst(one));
@@ -68,6 +72,8 @@ function versionsOf(directive: Directive, body: Started | undefined): Versions {
 export interface Begun {
 	readonly directive: Directive;
 	readonly versions?: Versions;
+	/** By its node's clock, which is only looked at. */
+	readonly startedAt?: string | null | undefined;
 }
 
 /** Leased directives that run from now on; answers what they are then. */
@@ -78,16 +84,16 @@ export async function begin(session: Session, begun: readonly Begun[], leaseMs: 
 		return { directive, event: "start", values: { ...versions, ...times } } as const;
 	});
 	const running = await changeAll(session, changes);
-	await noteEvents(
-		session,
-		running.map(({ id, account_id, territory_id, created_at, sandbox_version }) => ({
+	await noteEvents(session, [
+		...begun.flatMap(({ directive, startedAt }) => oddClock(directive, { started_at: startedAt }, nowMs)),
+		...running.map(({ id, account_id, territory_id, created_at, sandbox_version }) => ({
 			accountId: account_id,
 			type: "directive.started",
 			territoryId: territory_id,
 			directiveId: id,
 			payload: { time_to_start_ms: nowMs - created_at, territory_id, sandbox_version },
 		})),
-	);
+	]);
 	return running;
 }
 
