@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { wireIdSchema } from "../conduits/schema.ts";
 import { operation } from "../operation.ts";
+import * as policies from "../people/policies/schema.ts";
 import * as people from "../people/schema.ts";
 import { OPERATORS, READERS } from "./callers.ts";
 
@@ -12,8 +13,8 @@ const change = {
 	idempotency: "natural",
 	callers: OPERATORS,
 	path: byId,
-	body: people.policyChangeSchema,
-	answers: { 200: people.policySchema },
+	body: policies.policyChangeSchema,
+	answers: { 200: policies.policySchema },
 	failures: ["not-found", "validation-failed"],
 	rate: "people",
 } as const;
@@ -31,7 +32,7 @@ export const policyOperations = {
 			scope_id: wireIdSchema.optional(),
 			include_inactive: z.string().optional(),
 		}),
-		answers: { 200: people.pageOf("policies", people.policySchema) },
+		answers: { 200: people.pageOf("policies", policies.policySchema) },
 		rate: "people",
 		command: { words: ["policies"], operands: [] },
 	}),
@@ -42,7 +43,7 @@ export const policyOperations = {
 		effect: "read",
 		callers: READERS,
 		path: byId,
-		answers: { 200: people.policySchema },
+		answers: { 200: policies.policySchema },
 		failures: ["not-found"],
 		rate: "people",
 		command: { words: ["policies", "show"], operands: ["policy_id"] },
@@ -55,7 +56,7 @@ export const policyOperations = {
 		callers: READERS,
 		path: byId,
 		query: people.pageQuerySchema.extend({ changed_by_user_id: wireIdSchema.optional() }),
-		answers: { 200: people.pageOf("versions", people.policySchema) },
+		answers: { 200: people.pageOf("versions", policies.policySchema) },
 		failures: ["not-found"],
 		rate: "people",
 		command: { words: ["policies", "versions"], operands: ["policy_id"] },
@@ -67,8 +68,8 @@ export const policyOperations = {
 		effect: "change",
 		idempotency: "key",
 		callers: OPERATORS,
-		body: people.policyRequestSchema,
-		answers: { 201: people.policySchema },
+		body: policies.policyRequestSchema,
+		answers: { 201: policies.policySchema },
 		failures: ["validation-failed", "idempotency-conflict"],
 		rate: "people",
 		command: { words: ["policies", "create"], operands: [] },
@@ -100,8 +101,8 @@ export const policyOperations = {
 		effect: "read",
 		idempotency: "natural",
 		callers: READERS,
-		body: people.dryRunRequestSchema,
-		answers: { 200: people.dryRunSchema },
+		body: policies.dryRunRequestSchema,
+		answers: { 200: policies.dryRunSchema },
 		failures: ["validation-failed", "not-found"],
 		rate: "people",
 		command: { words: ["policies", "dry-run"], operands: [] },

@@ -15,8 +15,8 @@ export const ROLES = ["owner", "operator", "approver", "auditor", "member"] as c
 export type Role = (typeof ROLES)[number];
 
 /** What people, their programs and the control plane say to each other (conduits section 2.5, and what Vouch adds). */
-const jsonObject = z.record(z.string(), z.json());
-const name = z.string().trim().min(1).max(255);
+export const jsonObject = z.record(z.string(), z.json());
+export const nameSchema = z.string().trim().min(1).max(255);
 const time = wireTimeSchema;
 const timeOrNull = time.nullable();
 
@@ -78,7 +78,7 @@ export const facilitySchema = z.object({
 });
 export const facilityRequestSchema = z.object({
 	kind: z.enum(["repo", "empty", "imported_path"]).default("empty"),
-	name: name.nullish(),
+	name: nameSchema.nullish(),
 	init: z
 		.object({
 			repo_url: z.string().max(2048).nullish(),
@@ -226,58 +226,6 @@ export const approvalRequestSchema = answerRequestSchema.extend({
 		.min(60)
 		.max(30 * 86_400)
 		.nullish(),
-});
-
-const policyTextSchema = z.object({
-	name,
-	priority: z.int().min(-1_000_000).max(1_000_000),
-	scope_type: z.enum(["Account", "User", "Conduits::Facility"]).nullish(),
-	scope_id: wireIdSchema.nullish(),
-	active: z.boolean(),
-	fs: jsonObject,
-	net: jsonObject,
-	secrets: jsonObject,
-	sandbox_profile_rules: jsonObject,
-	approval: jsonObject,
-	device: jsonObject,
-});
-/** What is left out stays as it is: a member with a default would be there. */
-export const policyChangeSchema = policyTextSchema.partial();
-const nothingSaid = jsonObject.default({});
-export const policyRequestSchema = policyTextSchema.extend({
-	priority: policyTextSchema.shape.priority.default(0),
-	active: z.boolean().default(true),
-	fs: nothingSaid,
-	net: nothingSaid,
-	secrets: nothingSaid,
-	sandbox_profile_rules: nothingSaid,
-	approval: nothingSaid,
-	device: nothingSaid,
-});
-export const policySchema = policyTextSchema.extend({
-	id: wireIdSchema,
-	version: z.int(),
-	created_at: time,
-	updated_at: time,
-});
-export const dryRunRequestSchema = z.object({
-	/** The change to try: a policy that is new (no `id`) or another text for an existing one; null tries without any change. */
-	policy: policyChangeSchema.extend({ id: wireIdSchema.nullish() }).nullish(),
-	/** How many of the latest directives to judge again. */
-	last: z.int().min(1).max(1000).default(100),
-});
-export const dryRunSchema = z.object({
-	judged: z.int(),
-	changed: z.array(
-		z.object({
-			directive_id: wireIdSchema,
-			command: z.string(),
-			verdict_then: z.string(),
-			verdict_now: z.string(),
-			reasons: z.array(z.string()),
-			capabilities_changed: z.boolean(),
-		}),
-	),
 });
 
 export const approvalRecordSchema = z.object({
@@ -443,9 +391,13 @@ export const userSchema = z.object({
 	disabled: z.boolean(),
 	created_at: time,
 });
-export const userRequestSchema = z.object({ name, email: z.email().max(255).nullish(), role: z.enum(ROLES) });
+export const userRequestSchema = z.object({
+	name: nameSchema,
+	email: z.email().max(255).nullish(),
+	role: z.enum(ROLES),
+});
 export const userChangeSchema = z.object({
-	name: name.optional(),
+	name: nameSchema.optional(),
 	role: z.enum(ROLES).optional(),
 	disabled: z.boolean().optional(),
 });
@@ -462,7 +414,7 @@ export const apiTokenSchema = z.object({
 	created_at: time,
 });
 export const apiTokenRequestSchema = z.object({
-	name,
+	name: nameSchema,
 	user_id: wireIdSchema.nullish(),
 	role: z.enum(ROLES).nullish(),
 	expires_in_seconds: z.int().min(60).max(31_536_000).nullish(),

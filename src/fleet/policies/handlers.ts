@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { policySchema } from "../../api/people/schema.ts";
+import type { policySchema } from "../../api/people/policies/schema.ts";
 import { type Json, newId } from "../../core/index.ts";
 import { personOf } from "../directives/create.ts";
 import type { Context, Handlers } from "../http/handlers.ts";
