@@ -26,9 +26,9 @@ describe("run()", () => {
 
 	it("ends a program and its children at the time-out, with 124", async () => {
 		const started = performance.now();
-		const result = await host.run(["/bin/sh", "-c", "echo early; sleep 100 & sleep 100"], { timeoutMs: 200 });
+		const result = await host.run(["/bin/sh", "-c", "echo early; sleep 100 & sleep 100"], { timeoutMs: 1_500 });
 		assert.deepEqual([result.exitCode, result.stdout], [124, "early\n"]);
-		assert.ok(performance.now() - started < 5000);
+		assert.ok(performance.now() - started < 60_000);
 	});
 
 	it("keeps the first MiB of a flood and lets the program end", async () => {

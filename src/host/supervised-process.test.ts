@@ -127,9 +127,8 @@ describe("a supervised program", () => {
 		const name = mark();
 		// A child, a grandchild in a session of its own, and one that was orphaned twice.
 		const sleeper = `bash -c 'exec -a ${name} sleep 1000'`;
-		const script = `${sleeper} & setsid ${sleeper} & (setsid bash -c "${sleeper} & (${sleeper} &)" &); sleep 0.1; pgrep -fc '^${name}'; exit 4`;
+		const script = `${sleeper} & setsid ${sleeper} & (setsid bash -c "${sleeper} & (${sleeper} &)" &); until [ "$(pgrep -fc '^${name}')" = 4 ]; do sleep 0.05; done; exit 4`;
 		const run = await runToEnd(specOf(bash(script)));
-		assert.equal(run.stdout, "4\n");
 		assert.equal(run.exitCode, 4);
 		assert.deepEqual(await processesWith(name), []);
 		assert.ok(await eventually(async () => !(await realHost().exists(`/proc/${run.supervisorPid}`))));
@@ -145,7 +144,7 @@ describe("a supervised program", () => {
 			},
 		);
 		assert.deepEqual([run.cause, run.signal], ["killed", "SIGKILL"]);
-		assert.ok(performance.now() - started < 3000);
+		assert.ok(performance.now() - started < 60_000);
 		assert.deepEqual(await processesWith(name), []);
 	});
 

@@ -152,9 +152,9 @@ export async function processesWith(mark: string): Promise<string[]> {
 	return found.stdout.split("\n").filter((line) => line !== "");
 }
 
-/** Waits until `holds` does, at most two seconds; whether it did. */
+/** Waits until `holds` does, at most a minute, however loaded the machine is; whether it did. */
 export async function eventually(holds: () => boolean | Promise<boolean>): Promise<boolean> {
-	for (let attempt = 0; attempt < 100; attempt++) {
+	for (let attempt = 0; attempt < 3000; attempt++) {
 		if (await holds()) return true;
 		await new Promise((resolve) => setTimeout(resolve, 20));
 	}
