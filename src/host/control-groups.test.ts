@@ -1,9 +1,19 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { accessSync, constants, existsSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, rmdirSync } from "node:fs";
 import { describe, it } from "node:test";
 import { realHost } from "./real-host.ts";
 import { bash, eventually, processesWith, runToEnd, specOf } from "./supervision-fixture.ts";
+
+/** Version 2 as the kernel has it, also where version 1 holds the controllers that limits are made of: with one that it left. */
+const unified = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].find((path) => existsSync(`${path}/cgroup.controllers`));
+const handedDown = unified === undefined ? "" : readFileSync(`${unified}/cgroup.subtree_control`, "utf8");
+const row = (
+	[
+		["pids", "pids.max", "30"],
+		["hugetlb", "hugetlb.2MB.max", "0"],
+	] as const
+).find(([controller]) => handedDown.trim().split(" ").includes(controller));
 
 /** Where this machine lets us make groups with a memory and a process limit: version 2, or version 1's two trees. */
 const layouts = {
@@ -113,5 +123,41 @@ describe("control groups", { skip }, () => {
 		assert.deepEqual([run.cause, run.stdout], ["failed-to-start", ""]);
 		assert.match(run.message ?? "", /memory\.nonsense could not be set/);
 		assert.equal(await realHost().exists(`${memory}/${id}`), false);
+	});
+});
+
+describe("control groups of version 2", {
+	skip: row === undefined && "no controller of version 2 is handed down here",
+}, () => {
+	const [controller, file, value] = row ?? ["", "", ""];
+
+	it("get a controller from the group above, which holds no process then; all below ends at once", async () => {
+		const above = `${unified}/${name()}`;
+		const path = `${above}/run`;
+		const mark = name();
+		const sleeper = `bash -c 'exec -a ${mark} sleep 1000'`;
+		const script = `cat ${path}/${file} ${above}/cgroup.subtree_control; (echo $$ > ${above}/cgroup.procs) 2>&1 | grep -o busy
+			mkdir ${path}/below; (echo $BASHPID > ${path}/below/cgroup.procs; setsid ${sleeper} & ${sleeper}) & echo ready; wait`;
+		const controlGroups = [{ path, files: [{ name: file, value }] }];
+		try {
+			const run = await runToEnd(specOf(bash(script), { controlGroups }), (live) => {
+				let said = "";
+				live.stdout.on("data", (part: Buffer) => {
+					said += part.toString();
+				});
+				void eventually(async () => said.includes("ready") && (await processesWith(mark)).length >= 2).then(() =>
+					live.kill(),
+				);
+			});
+			assert.deepEqual(
+				[run.cause, run.stdout],
+				["killed", `${value}\n${controller}\nbusy\nready\n`],
+				run.message ?? "",
+			);
+			assert.deepEqual(await processesWith(mark), []);
+			assert.equal(existsSync(path), false);
+		} finally {
+			rmdirSync(above);
+		}
 	});
 });

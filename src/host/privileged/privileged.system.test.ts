@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statfsSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -26,6 +26,26 @@ socket.on("data", (chunk) => process.stdout.write(chunk));
 socket.on("error", (error) => process.stdout.write("error " + error.code));
 socket.end(Buffer.from(process.argv[2], "base64"));
 socket.on("close", () => { if (process.argv[3] === "show-group") process.stdout.write(require("node:fs").readFileSync("/proc/self/cgroup")); });
+`;
+
+/** Tries, as the user of a node that was given a group and sits in its leaf, what a node does, and what it must not. */
+const TRIES = `
+const { mkdirSync, readFileSync, rmdirSync, writeFileSync } = require("node:fs");
+const [group, controller] = process.argv.slice(1);
+const tried = (act) => { try { act(); return "done"; } catch (error) { return error.code; } };
+const into = (folder) => tried(() => writeFileSync(folder + "/cgroup.procs", String(process.pid)));
+const result = {
+	handsDown: tried(() => writeFileSync(group + "/cgroup.subtree_control", "+" + controller)),
+	makes: tried(() => mkdirSync(group + "/run")),
+	movesInto: into(group + "/run"),
+	sitsAbove: into(group),
+	liftsItsLimit: tried(() => writeFileSync(group + "/cgroup.max.descendants", "max")),
+	leaves: into(group + "/../.."),
+	takesAnother: tried(() => writeFileSync(group + "/run/cgroup.procs", String(process.ppid))),
+};
+into(group + "/vouch-agent");
+rmdirSync(group + "/run");
+process.stdout.write(JSON.stringify(result));
 `;
 
 describe("vouch-helper", { skip }, () => {
@@ -75,6 +95,29 @@ describe("vouch-helper", { skip }, () => {
 			assert.equal(statSync(path).uid, NODE_UID, path);
 		assert.equal(statSync(join(group, "..")).uid, 0);
 		assert.equal(statSync(join(group, "cgroup.max.descendants")).uid, 0);
+	});
+
+	test("in its group the node makes others below it, as the kernel has it, and gets neither out nor above", () => {
+		const group = join(cgroupRoot ?? "", "vouch-agents", String(NODE_UID));
+		// Where version 1 holds those that the helper hands down, another that there is stands for them.
+		const there = join(cgroupRoot ?? "", "cgroup.subtree_control");
+		const [controller = ""] = readFileSync(there, "utf8").trim().split(" ");
+		if (controller !== "") writeFileSync(join(group, "../cgroup.subtree_control"), `+${controller}`);
+		// As itself: it joins the leaf that it was given.
+		const script = `echo $$ > ${group}/vouch-agent/cgroup.procs; exec setpriv --reuid ${NODE_UID} --regid ${NODE_UID} --clear-groups "$@"`;
+		const words = ["-c", script, "sh", process.execPath, "-e", TRIES, group, controller];
+		const tried = JSON.parse(execFileSync("sh", words, { encoding: "utf8", timeout: 30_000 }));
+		const hasController = controller !== "";
+		assert.deepEqual(tried, {
+			handsDown: hasController ? "done" : "EINVAL",
+			makes: "done",
+			movesInto: "done",
+			// A group that hands a controller down holds no process.
+			sitsAbove: hasController ? "EBUSY" : "done",
+			liftsItsLimit: "EACCES",
+			leaves: "EACCES",
+			takesAnother: "EACCES",
+		});
 	});
 
 	test("what is empty is removed", () => {

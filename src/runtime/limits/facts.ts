@@ -98,13 +98,13 @@ async function controllerFacts(
 }
 
 /**
- * The root for root; for others the part of the tree that was handed to them, if they sit in it: by systemd to a user, or to a node,
- * whose own processes then sit in a leaf of that name (`settleInOwnGroup`, or vouch-helper).
+ * The root for root; for others the part of the tree that was handed to them, if they sit in it: to a node, whose own processes then
+ * sit in a leaf of that name (`settleInOwnGroup`, or vouch-helper), or by systemd to a user.
  */
 function unifiedCandidate(host: Host, unified: Hierarchy, ownGroups: string): string | null {
 	if (host.userId === 0) return unified.mountPoint;
 	const own = /^0::(\/.*)$/m.exec(ownGroups)?.[1] ?? "/";
-	const delegated = (/^(.*\/user@\d+\.service)\//.exec(`${own}/`) ?? /^(.+)\/vouch-agent$/.exec(own))?.[1];
+	const delegated = (/^(.+)\/vouch-agent$/.exec(own) ?? /^(.*\/user@\d+\.service)\//.exec(`${own}/`))?.[1];
 	return delegated === undefined ? null : `${unified.mountPoint}${delegated}`;
 }
 

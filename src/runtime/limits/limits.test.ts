@@ -83,17 +83,72 @@ test("a hard limit that is lower already is kept, never raised", () => {
 	assert.equal(planned.resourceLimits.find(({ name }) => name === "NOFILE")?.value, 50);
 });
 
-test("a user outside of what systemd delegates gets no control groups", async () => {
-	const host = fakeHost({
-		userId: 1000,
-		programs: { test: { "*": {} } },
+const MOUNT = "/sys/fs/cgroup";
+/** Version 2 alone, as a machine with systemd has it: who sits where, and what is handed down below that. */
+function unifiedHost(
+	userId: number,
+	own: string,
+	delegated: string,
+	handedDown: string,
+	writable: readonly string[] = ["", "/cgroup.procs"],
+) {
+	const directory = delegated === "" ? MOUNT : `${MOUNT}/${delegated}`;
+	return fakeHost({
+		userId,
+		writable: writable.map((name) => `${directory}${name}`),
+		existing: ["/proc/swaps"],
 		texts: {
-			"/proc/self/mountinfo": "6 1 0:4 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw",
-			"/proc/self/cgroup": "0::/user.slice/user-1000.slice/session-3.scope\n",
-			"/sys/fs/cgroup/cgroup.subtree_control": "cpu memory pids\n",
+			"/proc/self/mountinfo": `6 1 0:4 / ${MOUNT} rw - cgroup2 cgroup2 rw,nsdelegate`,
+			"/proc/self/cgroup": `0::/${own}\n`,
+			[`${directory}/cgroup.subtree_control`]: `${handedDown}\n`,
 		},
 	});
-	assert.deepEqual((await probeLimits(host)).controllers, {});
+}
+
+const UNIT = "system.slice/vouch-agent.service";
+const OF_USER = "user.slice/user-1000.slice/user@1000.service";
+for (const [who, userId, own, delegated] of [
+	["root", 0, "system.slice/cron.service", ""],
+	["a node of a unit with Delegate=", 990, `${UNIT}/vouch-agent`, UNIT],
+	["a node of vouch-helper", 990, "vouch-agents/990/vouch-agent", "vouch-agents/990"],
+	["a user of systemd", 1000, `${OF_USER}/app.slice/run-1.scope`, OF_USER],
+	["a node of a user's own unit", 1000, `${OF_USER}/${UNIT}/vouch-agent`, `${OF_USER}/${UNIT}`],
+] as const) {
+	test(`version 2: ${who} makes groups in its own part of the tree, with what is handed down there`, async () => {
+		const directory = delegated === "" ? MOUNT : `${MOUNT}/${delegated}`;
+		const overhead = { processes: 2, userNamespace: "shared" } as const;
+		const whole = await probeLimits(unifiedHost(userId, own, delegated, "cpuset cpu io memory pids"));
+		const planned = planLimits(WANTED, whole, RUN, overhead);
+		assert.deepEqual(planned.controlGroups, [
+			{
+				path: `${directory}/vouch-${RUN}`,
+				files: [
+					{ name: "cpu.max", value: "50000 100000" },
+					{ name: "memory.max", value: String(64 * 2 ** 20) },
+					{ name: "memory.swap.max", value: "0" },
+					{ name: "memory.oom.group", value: "1" },
+					{ name: "pids.max", value: "12" },
+				],
+			},
+		]);
+		assert.deepEqual(planned.unmet, []);
+		const part = planLimits(WANTED, await probeLimits(unifiedHost(userId, own, delegated, "cpu pids")), RUN, overhead);
+		assert.deepEqual(part.unmet, [
+			{ limit: "memoryMiB", reason: "no writable control group with the memory controller" },
+		]);
+	});
+}
+
+test("version 2: who sits outside of what was handed over, or may not move into it, gets no control groups", async () => {
+	const session = "user.slice/user-1000.slice/session-3.scope";
+	for (const host of [
+		unifiedHost(1000, session, session, "cpu memory pids"),
+		unifiedHost(990, `${UNIT}/vouch-agent`, UNIT, "cpu memory pids", [""]),
+		unifiedHost(990, `${UNIT}/vouch-agent`, UNIT, "cpu memory pids", ["/cgroup.procs"]),
+	]) {
+		const { controllers, unifiedDirectory } = await probeLimits(host);
+		assert.deepEqual([controllers, unifiedDirectory], [{}, null]);
+	}
 });
 
 test("nothing to recover on a machine without control groups", async () => {
