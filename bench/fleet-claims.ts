@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { startPostgres } from "../test/fleet/postgres-cluster.ts";
-import { addFacilities, addTerritories, fillQueue, NODE, openPlane, type Plane } from "./fleet-plane.ts";
+import { addFacilities, addTerritories, fillQueue, openPlane, type Plane } from "./fleet-plane.ts";
 import { type Column, median } from "./measure.ts";
 import { type BenchResult, goal, type Measurement } from "./report.ts";
 
@@ -36,7 +36,7 @@ async function claims(plane: Plane, store: string): Promise<Measurement> {
 		for (let at = 0; at < CLAIMS; at++) {
 			const headers = { "x-nexus-territory-id": territories[at % AGENTS] ?? "" };
 			const startedMs = performance.now();
-			const { directives: leases } = await plane.call(`${NODE}/polls`, {}, headers);
+			const { directives: leases } = await plane.call("nodes.poll", { headers });
 			samples.push(performance.now() - startedMs);
 			if (leases.length !== 1) throw new Error(`a poll gave ${leases.length} directives`);
 		}

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import type { OperationName } from "../src/api/index.ts";
 import { startPostgres } from "../test/fleet/postgres-cluster.ts";
-import { type Answer, addFacilities, addTerritories, NODE, openPlane, type Plane, personOf } from "./fleet-plane.ts";
+import { type Answer, addFacilities, addTerritories, openPlane, type Plane, personOf } from "./fleet-plane.ts";
 import { inParallel } from "./fleet-rivals.ts";
 import { interleave } from "./measure.ts";
 import type { BenchResult, Measurement } from "./report.ts";
@@ -48,22 +49,28 @@ async function ingest(plane: Plane, count: number): Promise<number> {
 	const limits = { max_output_bytes: CHUNKS * CHUNK_BYTES };
 	const person = personOf(plane);
 	for (const facility of facilities)
-		await plane.call(`/mothership/api/v1/facilities/${facility}/directives`, { command: "yes", limits }, person);
+		await plane.call("directives.create", {
+			params: { facility_id: facility },
+			body: { command: "yes", limits },
+			headers: person,
+		});
 	const node = { "x-nexus-territory-id": territoryId };
 	const leases: Answer[] = [];
 	while (leases.length < count)
-		leases.push(...(await plane.call(`${NODE}/polls`, { max_directives_to_claim: 5 }, node)).directives);
-	const report = (lease: Answer, what: string, body: unknown) => {
+		leases.push(
+			...(await plane.call("nodes.poll", { body: { max_directives_to_claim: 5 }, headers: node })).directives,
+		);
+	const report = (lease: Answer, name: OperationName, body: unknown) => {
 		const headers = { ...node, authorization: `Bearer ${lease.directive_token}` };
-		return plane.call(`${NODE}/directives/${lease.directive_id}/${what}`, body, headers);
+		return plane.call(name, { params: { directive_id: lease.directive_id }, body, headers });
 	};
-	for (const lease of leases) await report(lease, "started", {});
+	for (const lease of leases) await report(lease, "nodes.started", {});
 	const chunks = Math.ceil(CHUNKS / count);
 	const startedMs = performance.now();
 	await inParallel(count, count, async (at) => {
-		for (let seq = 0; seq < chunks; seq++) await report(leases[at], "log_chunks", { stream: "stdout", seq, bytes });
+		for (let seq = 0; seq < chunks; seq++) await report(leases[at], "nodes.logChunk", { stream: "stdout", seq, bytes });
 	});
 	const tookMs = performance.now() - startedMs;
-	for (const lease of leases) await report(lease, "finished", { status: "succeeded", exit_code: 0 });
+	for (const lease of leases) await report(lease, "nodes.finished", { status: "succeeded", exit_code: 0 });
 	return (chunks * count * CHUNK_BYTES) / 2 ** 20 / (tookMs / 1000);
 }

@@ -1,6 +1,7 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import pino from "pino";
+import { type OperationName, operations } from "../src/api/index.ts";
 import { newId } from "../src/core/index.ts";
 import { signerOf } from "../src/evidence/index.ts";
 import {
@@ -16,6 +17,7 @@ import {
 	directiveRow,
 	LEASE_MS,
 	type Owner,
+	type OwnRequest,
 	openStore,
 	type Store,
 } from "../src/fleet/index.ts";
@@ -26,15 +28,18 @@ export interface Plane {
 	readonly owner: Owner;
 	/** Lets a minute pass for the rate limits, which are not what is measured. */
 	pass(): void;
-	call(path: string, body: unknown, headers: Readonly<Record<string, string>>): Promise<Answer>;
+	/** An operation by an HTTP request, without a network between. */
+	readonly call: Call;
+	/** The operation itself, as a queue in the same process is asked. */
+	readonly ask: Call;
 	close(): Promise<void>;
 }
 
-export const NODE = "/conduits/v1";
+export type Call = (name: OperationName, request: OwnRequest) => Promise<Answer>;
 
 export type Answer = ReturnType<typeof JSON.parse>;
 
-/** A control plane in this process, asked without a network between. */
+/** A control plane in this process. */
 export async function openPlane(url: string, directory: string): Promise<Plane> {
 	let passedMs = 0;
 	const nowMs = () => Date.now() + passedMs;
@@ -71,12 +76,17 @@ export async function openPlane(url: string, directory: string): Promise<Plane> 
 		pass() {
 			passedMs += 61_000;
 		},
-		async call(path, body, headers) {
+		async call(name, { params = {}, headers, body = {} }) {
+			const url = operations[name].route.replace(/\{(\w+)\}/g, (_, param) => params[param] ?? "");
 			const sent = { ...headers, "content-type": "application/json" };
-			const payload = JSON.stringify(body);
-			const answer = await control.app.inject({ method: "POST", url: path, headers: sent, payload });
-			if (answer.statusCode >= 300) throw new Error(`${path}: ${answer.statusCode} ${answer.body}`);
+			const answer = await control.app.inject({ method: "POST", url, headers: sent, payload: JSON.stringify(body) });
+			if (answer.statusCode >= 300) throw new Error(`${url}: ${answer.statusCode} ${answer.body}`);
 			return answer.json();
+		},
+		async ask(name, request) {
+			const answer = await control.ask(name, request);
+			if ("stream" in answer) throw new Error(`${name} answers with a stream`);
+			return answer.body;
 		},
 		async close() {
 			await control.close();

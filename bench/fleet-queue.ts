@@ -1,6 +1,14 @@
 import { join } from "node:path";
 import { startPostgres } from "../test/fleet/postgres-cluster.ts";
-import { type Answer, addFacilities, addTerritories, NODE, openPlane, type Plane, personOf } from "./fleet-plane.ts";
+import {
+	type Answer,
+	addFacilities,
+	addTerritories,
+	type Call,
+	openPlane,
+	type Plane,
+	personOf,
+} from "./fleet-plane.ts";
 import { inParallel, openGraphile, openPgBoss } from "./fleet-rivals.ts";
 import { interleave } from "./measure.ts";
 import { type BenchResult, goal, type Measurement, medianOf } from "./report.ts";
@@ -25,7 +33,8 @@ export async function benchFleetQueue(directory: string): Promise<BenchResult> {
 			notes: [
 				`${DIRECTIVES} of each, ${AT_ONCE} at once, in one process with the queue; every side's commits are durable.`,
 				"Four changes of each: added, given out, begun, ended. graphile-worker knows no state between: its task adds a row.",
-				"A directive is asked for and reported by HTTP requests that are authenticated, judged, signed and audited beside it.",
+				"Each of the four is asked of the queue in its own process; with HTTP, by a request that is written, read and answered.",
+				"A directive is authenticated, judged, signed and audited beside it.",
 			],
 		};
 	} finally {
@@ -37,8 +46,10 @@ async function throughput(sqlite: Plane, postgres: Plane, database: () => string
 	const [boss, graphile] = [await openPgBoss(database()), await openGraphile(database())];
 	const columns = await interleave(
 		[
-			{ name: "vouch, SQLite", once: () => directives(sqlite) },
-			{ name: "vouch, PostgreSQL", once: () => directives(postgres) },
+			{ name: "vouch, SQLite", once: () => directives(sqlite, sqlite.ask) },
+			{ name: "vouch, PostgreSQL", once: () => directives(postgres, postgres.ask) },
+			{ name: "vouch, SQLite, HTTP", once: () => directives(sqlite, sqlite.call) },
+			{ name: "vouch, PostgreSQL, HTTP", once: () => directives(postgres, postgres.call) },
 			{ name: "pg-boss", once: () => boss.jobs(DIRECTIVES, AT_ONCE) },
 			{ name: "graphile-worker", once: () => graphile.jobs(DIRECTIVES, AT_ONCE) },
 		],
@@ -55,29 +66,30 @@ async function throughput(sqlite: Plane, postgres: Plane, database: () => string
 	return { title, unit: "directives/s", columns, base: "vouch, PostgreSQL", goals };
 }
 
-async function directives(plane: Plane): Promise<number> {
+async function directives(plane: Plane, call: Call): Promise<number> {
 	plane.pass();
 	const territories = await addTerritories(plane, AT_ONCE);
 	const facilities = await addFacilities(plane, DIRECTIVES);
-	const person = personOf(plane);
+	const headers = personOf(plane);
 	const startedMs = performance.now();
 	await inParallel(DIRECTIVES, AT_ONCE, (at) =>
-		plane.call(`/mothership/api/v1/facilities/${facilities[at]}/directives`, { command: "true" }, person),
+		call("directives.create", { params: { facility_id: facilities[at] ?? "" }, body: { command: "true" }, headers }),
 	);
-	await Promise.all(territories.map((territoryId) => work(plane, territoryId)));
+	await Promise.all(territories.map((territoryId) => work(call, territoryId)));
 	return (DIRECTIVES / (performance.now() - startedMs)) * 1000;
 }
 
 /** A node that does nothing, until there is nothing more. */
-async function work(plane: Plane, territoryId: string): Promise<void> {
+async function work(call: Call, territoryId: string): Promise<void> {
 	const node = { "x-nexus-territory-id": territoryId };
 	for (;;) {
-		const { directives: leases } = await plane.call(`${NODE}/polls`, { max_directives_to_claim: 5 }, node);
+		const { directives: leases } = await call("nodes.poll", { body: { max_directives_to_claim: 5 }, headers: node });
 		if (leases.length === 0) return;
 		for (const { directive_id: id, directive_token } of leases as Answer[]) {
 			const headers = { ...node, authorization: `Bearer ${directive_token}` };
-			await plane.call(`${NODE}/directives/${id}/started`, {}, headers);
-			await plane.call(`${NODE}/directives/${id}/finished`, { status: "succeeded", exit_code: 0 }, headers);
+			const params = { directive_id: id };
+			await call("nodes.started", { params, headers });
+			await call("nodes.finished", { params, body: { status: "succeeded", exit_code: 0 }, headers });
 		}
 	}
 }

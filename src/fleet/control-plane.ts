@@ -1,5 +1,6 @@
 import type { Server, ServerResponse } from "node:http";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
+import type { OperationName } from "../api/index.ts";
 import { accountHandlers } from "./account/handlers.ts";
 import { signInHandlers } from "./account/sign-in.ts";
 import { artifactHandlers } from "./artifacts/people.ts";
@@ -20,6 +21,7 @@ import { facilityHandlers } from "./facilities.ts";
 import { Admission } from "./http/admission.ts";
 import { Authentication, type AuthSettings } from "./http/authenticate.ts";
 import type { Handlers } from "./http/handlers.ts";
+import { type Answered, type OwnRequest, Requests } from "./http/requests.ts";
 import { type ApiParts, createApi } from "./http/server.ts";
 import { oneRound, schedule } from "./jobs/schedule.ts";
 import { journalHandlers } from "./journal/handlers.ts";
@@ -49,6 +51,8 @@ export interface ControlPlaneParts {
 
 export interface ControlPlane {
 	readonly app: FastifyInstance;
+	/** Does what an HTTP request would, for whoever is in this process; throws what that would be refused with. */
+	ask(name: OperationName, request: OwnRequest): Promise<Answered>;
 	/** Listens; answers the port. */
 	listen(at: { readonly host: string; readonly port: number }): Promise<number>;
 	runJobs(): Promise<void>;
@@ -98,7 +102,8 @@ export function createControlPlane(parts: ControlPlaneParts): ControlPlane {
 	const authentication = new Authentication(store, services.tokens, { ...auth, trustedProxies }, nowMs);
 	const handlers = handlersOf(services);
 	const admission = new Admission(authentication, nowMs);
-	const app = createApi({ store, handlers, admission, nowMs, log, tls, trustedProxies, version });
+	const requests = new Requests({ store, handlers, admission, nowMs, log });
+	const app = createApi({ requests, nowMs, log, tls, trustedProxies, version });
 	const path = services.settings.cableUrl.startsWith("/") ? services.settings.cableUrl : "/cable";
 	const cable = new Cable({ store, services, authentication, log, path });
 	cable.attach(app.server);
@@ -110,6 +115,7 @@ export function createControlPlane(parts: ControlPlaneParts): ControlPlane {
 	let stopJobs = async (): Promise<void> => {};
 	return {
 		app,
+		ask: (name, request) => requests.ask(name, request),
 		listen: async (at) => {
 			await app.listen(at);
 			// Not before: one that has no port does nothing.

@@ -18,6 +18,7 @@ export { privateFile } from "./enrollment/private-file.ts";
 export { newSecret } from "./enrollment/tokens.ts";
 export { type AuthSettings, type TerritoryAuthMode, tokenDigestOf } from "./http/authenticate.ts";
 export { DirectiveTokens } from "./http/directive-token.ts";
+export type { OwnRequest } from "./http/requests.ts";
 export { append as appendToJournal, checkJournal } from "./journal/journal.ts";
 export { APPROVAL_WAIT_MS, type FleetSettings, LEASE_MS, type Services } from "./services.ts";
 export { type BackupContents, backupStore, restoreStore } from "./store/backup.ts";

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { FastifyRequest } from "fastify";
 import { operations, RATES } from "../../api/index.ts";
 import { Admission } from "./admission.ts";
 import type { Authentication } from "./authenticate.ts";
 import type { Identity } from "./identity.ts";
 
 const row = operations["nodes.logChunk"];
-const request = { method: "POST", url: "/", params: {}, headers: {}, ip: "192.0.2.1", raw: { socket: {} } };
+const client = { address: "192.0.2.1", peer: "192.0.2.1", clientCertificate: null };
+const request = { method: "POST", path: "/", params: {}, headers: {}, ...client };
 
 function admissionOf(directiveId: string): Admission {
 	const identity = { kind: "directive", territory: { id: "territory" }, directiveId, leaseId: null };
@@ -17,7 +17,7 @@ function admissionOf(directiveId: string): Admission {
 
 test("output that comes faster than its rate waits its turn, and none of it is refused", async () => {
 	const admission = admissionOf("noisy");
-	const admit = () => admission.admit(row, request as unknown as FastifyRequest);
+	const admit = () => admission.admit(row, request);
 	const { requests, windowMs } = RATES["log-chunk"];
 	const began = performance.now();
 	for (let count = 0; count < requests; count++) await admit();

@@ -1,8 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { FastifyRequest } from "fastify";
 import { type Operation, RATES, type RateName } from "../../api/index.ts";
-import type { Authentication } from "./authenticate.ts";
-import { clientCertificateOf } from "./client-certificate.ts";
+import type { Authentication, Shown } from "./authenticate.ts";
 import { type Identity, mayCall } from "./identity.ts";
 import { networkOf } from "./network.ts";
 import { RateLimiter } from "./rate-limiter.ts";
@@ -11,6 +9,16 @@ import { isRefusal, refusal, territoryRefused } from "./refusal.ts";
 /** How late a wrong credential is answered, once its network has shown too many; and how many such answers wait at once. */
 const LATE_MS = 1_000;
 const MAX_LATE = 200;
+
+/** What a request shows before its body is read, whichever way it came. */
+export interface Request extends Pick<Shown, "headers" | "clientCertificate" | "peer"> {
+	readonly method: string;
+	/** Without what was asked behind it. */
+	readonly path: string;
+	readonly params: Readonly<Record<string, string | undefined>>;
+	/** Network address of the client. */
+	readonly address: string;
+}
 
 /**
  * Lets requests in, one for each control plane. The credential is looked up before anything is counted by it: nobody uses up what is
@@ -28,9 +36,9 @@ export class Admission {
 	}
 
 	/** Who is asking. Throws the refusal: rate by address, credential, its rate, its role. */
-	async admit(row: Operation, request: FastifyRequest): Promise<Identity> {
+	async admit(row: Operation, request: Request): Promise<Identity> {
 		const { rate, callers } = row;
-		if (rate !== null && RATES[rate].by === "address") this.#count(rate, networkOf(request.ip));
+		if (rate !== null && RATES[rate].by === "address") this.#count(rate, networkOf(request.address));
 		const identity = await this.#identify(row, request);
 		if (rate !== null && RATES[rate].by === "credential") await this.#countOrWait(rate, nameOf(identity));
 		if (mayCall(identity, callers)) return identity;
@@ -39,21 +47,17 @@ export class Admission {
 		throw refusal("forbidden", { what: whatOf(request), reason });
 	}
 
-	async #identify(row: Operation, request: FastifyRequest): Promise<Identity> {
-		const { directive_id: directiveId } = request.params as Record<string, string | undefined>;
+	async #identify(row: Operation, request: Request): Promise<Identity> {
+		const { headers, peer, clientCertificate, params } = request;
+		const directiveId = params.directive_id ?? null;
 		try {
-			return await this.#authentication.identify(row, {
-				headers: request.headers,
-				clientCertificate: clientCertificateOf(request.raw.socket),
-				peer: request.raw.socket.remoteAddress ?? "",
-				directiveId: directiveId ?? null,
-				what: whatOf(request),
-			});
+			const shown = { headers, clientCertificate, peer, directiveId, what: whatOf(request) };
+			return await this.#authentication.identify(row, shown);
 		} catch (error) {
 			const territory = territoryRefused(error);
 			// It proved who it is, and counts as that.
 			if (territory !== undefined && row.rate !== null) await this.#countOrWait(row.rate, territory.id);
-			else if (isRefusal(error) && error.row.status === 401) await this.#countWrong(networkOf(request.ip));
+			else if (isRefusal(error) && error.row.status === 401) await this.#countWrong(networkOf(request.address));
 			throw error;
 		}
 	}
@@ -103,6 +107,6 @@ function tooMany(rate: RateName, seconds: number, which = ""): Error {
 	return Object.assign(error, { headers: { "retry-after": String(seconds) } });
 }
 
-function whatOf(request: FastifyRequest): string {
-	return `${request.method} ${request.url.split("?", 1)[0] ?? ""}`;
+function whatOf({ method, path }: Request): string {
+	return `${method} ${path}`;
 }

@@ -65,9 +65,8 @@ export class Authentication {
 	async identify(row: Operation, shown: Shown): Promise<Identity> {
 		if (row.callers.includes("anyone")) return { kind: "anyone" };
 		if (!NODE_CALLERS.some((caller) => row.callers.includes(caller))) return this.person(shown);
-		const territory = await this.territory(shown);
-		if (!row.callers.includes("directive")) return { kind: "territory", territory };
-		return this.#directive(territory, row, shown);
+		if (row.callers.includes("directive")) return this.#directive(row, shown);
+		return { kind: "territory", territory: await this.territory(shown) };
 	}
 
 	async territory({ headers, clientCertificate, peer, what }: Omit<Shown, "directiveId">): Promise<TerritoryRow> {
@@ -100,8 +99,11 @@ export class Authentication {
 		return identity;
 	}
 
-	async #directive(territory: TerritoryRow, row: Operation, { headers, directiveId, what }: Shown): Promise<Identity> {
+	async #directive(row: Operation, shown: Shown): Promise<Identity> {
+		const { headers, directiveId, what } = shown;
 		const verdict = this.#tokens.read(bearerOf(headers) ?? "", this.#nowMs());
+		const named = verdict.kind === "invalid" ? undefined : holderOf(this.#store, verdict.claims.directiveId);
+		const [territory, held] = await Promise.all([this.territory(shown), named]);
 		const late = verdict.kind === "expired" && LATE_REPORTS.some((report) => row.route.endsWith(report));
 		const fix = "The lease is over, or it was never this one's. Stop the directive.";
 		if (verdict.kind === "invalid" || (verdict.kind === "expired" && !late))
@@ -110,7 +112,6 @@ export class Authentication {
 		const forbid = (reason: string) => refusedTo(territory, refusal("forbidden", { what, reason }));
 		if (claims.territoryId !== territory.id) throw forbid("the token was given to another territory");
 		if (claims.directiveId !== directiveId) throw forbid("the token is another directive's");
-		const held = await holderOf(this.#store, claims.directiveId);
 		if (held === undefined)
 			throw refusedTo(territory, refusal("not-found", { kind: "directive", id: claims.directiveId }));
 		if (held.territory_id !== territory.id) throw forbid("another territory holds the directive now");

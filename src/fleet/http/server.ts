@@ -5,23 +5,16 @@ import Fastify, {
 	type FastifyRequest,
 	LogController,
 } from "fastify";
-import type { z } from "zod";
 import { docsPage, type Operation, type OperationName, openApiDocument, operations } from "../../api/index.ts";
 import { newId, VouchError } from "../../core/index.ts";
-import type { Store } from "../store/store.ts";
-import type { TerritoryRow } from "../store/tables.ts";
-import type { Admission } from "./admission.ts";
-import { auditedCall } from "./audited.ts";
-import type { Context, Handlers, StreamAnswer } from "./handlers.ts";
+import type { Request } from "./admission.ts";
+import { clientCertificateOf } from "./client-certificate.ts";
 import type { Identity } from "./identity.ts";
-import { bodyOf, isRefusal, refusal, refusedTo, territoryRefused } from "./refusal.ts";
-import { RefusedNodes } from "./refused-nodes.ts";
-import { storable } from "./storable.ts";
+import { bodyOf, isRefusal, refusal } from "./refusal.ts";
+import type { Requests } from "./requests.ts";
 
 export interface ApiParts {
-	readonly store: Store;
-	readonly handlers: Handlers;
-	readonly admission: Admission;
+	readonly requests: Requests;
 	readonly nowMs: () => number;
 	readonly log: FastifyBaseLogger;
 	/** Of Vouch, as the OpenAPI document says it. */
@@ -43,8 +36,14 @@ const DOCS_HEADERS = {
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 
+interface Admitted {
+	readonly shown: Request;
+	readonly identity: Identity;
+}
+
 /** The HTTP server of all operations. Checks come in this order: route, method, credential, rate, role, type, size, form. */
 export function createApi(parts: ApiParts): FastifyInstance {
+	const { requests } = parts;
 	const app = Fastify({
 		loggerInstance: parts.log,
 		logController: new LogController({ disableRequestLogging: true }),
@@ -59,17 +58,18 @@ export function createApi(parts: ApiParts): FastifyInstance {
 	app.server.headersTimeout = HEADERS_TIMEOUT_MS;
 	// JSON is all that any of them takes; Fastify would take text too.
 	app.removeContentTypeParser("text/plain");
-	const identities = new WeakMap<FastifyRequest, Identity>();
+	const admitted = new WeakMap<FastifyRequest, Admitted>();
 	for (const [name, row] of Object.entries<Operation>(operations)) {
 		app.route({
 			method: row.method,
 			url: row.route.replace(/\{(\w+)\}/g, ":$1"),
 			bodyLimit: row.bodyBytes,
 			onRequest: async (request) => {
-				identities.set(request, await parts.admission.admit(row, request));
+				const shown = shownBy(request);
+				admitted.set(request, { shown, identity: await requests.admit(row, shown) });
 			},
 			handler: (request, reply) =>
-				answer(parts, name as OperationName, row, identities.get(request) ?? { kind: "anyone" }, request, reply),
+				answer(requests, name as OperationName, admitted.get(request) as Admitted, request, reply),
 		});
 	}
 	refuseOtherMethods(app);
@@ -81,91 +81,43 @@ export function createApi(parts: ApiParts): FastifyInstance {
 	app.setNotFoundHandler((request) => {
 		throw refusal("no-such-route", { method: request.method, path: pathOf(request) });
 	});
-	const refusedNodes = new RefusedNodes(parts.store);
 	app.setErrorHandler(async (error, request, reply) => {
-		const territory = territoryRefused(error);
-		if (territory !== undefined) await noteRefusal(refusedNodes, territory, error, request, parts.nowMs());
+		await requests.refused(error, shownBy(request));
 		return fail(error, request, reply);
 	});
 	return app;
 }
 
-/** A refusal stays one when it can't be audited; that is logged. */
-async function noteRefusal(
-	refused: RefusedNodes,
-	territory: TerritoryRow,
-	error: unknown,
-	request: FastifyRequest,
-	nowMs: number,
-): Promise<void> {
-	const { directive_id: directiveId } = request.params as Record<string, string | undefined>;
-	const what = `${request.method} ${pathOf(request)}`;
-	const report = { territory, directiveId: directiveId ?? null, what, address: request.ip };
-	await refused.note(report, error, nowMs).catch((problem) => request.log.error({ err: problem }, "not audited"));
+/** Before its body is read. */
+function shownBy(request: FastifyRequest): Request {
+	return {
+		method: request.method,
+		path: pathOf(request),
+		params: request.params as Request["params"],
+		headers: request.headers,
+		address: request.ip,
+		peer: request.raw.socket.remoteAddress ?? "",
+		clientCertificate: clientCertificateOf(request.raw.socket),
+	};
 }
 
 async function answer(
-	parts: ApiParts,
+	requests: Requests,
 	name: OperationName,
-	row: Operation,
-	identity: Identity,
+	{ identity, shown }: Admitted,
 	request: FastifyRequest,
 	reply: FastifyReply,
 ): Promise<unknown> {
-	const input = {
-		path: parsed(row.path, request.params),
-		query: parsed(row.query, request.query),
-		body: bodyFor(row, request),
-	};
 	const gone = new AbortController();
 	reply.raw.once("close", () => gone.abort(GONE));
-	const { "idempotency-key": key, "last-event-id": eventId } = request.headers;
-	const context: Omit<Context, "note"> = {
-		identity,
-		store: parts.store,
-		idempotencyKey: typeof key === "string" ? key : null,
-		lastEventId: typeof eventId === "string" ? eventId : null,
-		address: request.ip,
-		signal: gone.signal,
-	};
-	// Each handler takes its own row's input: the table says so, and the parsing above made it so.
-	const handler = parts.handlers[name] as (context: Context, given: typeof input) => Promise<unknown>;
-	const result = await auditedCall(name, row, context, (audited) => handler(audited, input)).catch((error: unknown) => {
-		const isNode = identity.kind === "territory" || identity.kind === "directive";
-		throw isNode && isRefusal(error) ? refusedTo(identity.territory, error) : error;
-	});
-	if (row.answersAs !== "json") {
-		const { contentType, headers, stream } = result as StreamAnswer;
-		return reply
-			.code(200)
-			.headers({ ...headers, "content-type": contentType })
-			.send(stream);
-	}
-	const { status, body } = result as { status: number; body: unknown };
-	return reply.code(status).send(body);
-}
-
-function bodyFor(row: Operation, request: FastifyRequest): unknown {
-	if (row.body === null) return null;
-	const isReport = row.callers.includes("territory") || row.callers.includes("directive");
-	return parsed(row.body, request.body ?? {}, isReport ? "replaced" : "refused");
-}
-
-/** Members that don't fit, each named: 422. */
-function parsed<Schema extends z.ZodType>(
-	schema: Schema,
-	given: unknown,
-	odd: "refused" | "replaced" = "refused",
-): z.output<Schema> {
-	const kept = storable(given, odd);
-	const result = "value" in kept ? schema.safeParse(kept.value) : undefined;
-	if (result?.success) return result.data;
-	const issues = result?.error?.issues ?? [];
-	const problems =
-		"value" in kept
-			? issues.map(({ path, message }) => `${path.join(".") || "the body"}: ${message}`)
-			: [`${kept.at || "the body"}: ${kept.problem}`];
-	throw refusal("validation-failed", { what: "The request", problems: problems.join("; ") }, { details: problems });
+	const { query, body } = request;
+	const answered = await requests.perform(name, identity, shown, { query, body, signal: gone.signal });
+	if (!("stream" in answered)) return reply.code(answered.status).send(answered.body);
+	const { contentType, headers, stream } = answered;
+	return reply
+		.code(200)
+		.headers({ ...headers, "content-type": contentType })
+		.send(stream);
 }
 
 function pathOf(request: FastifyRequest): string {
