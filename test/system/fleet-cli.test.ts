@@ -150,6 +150,17 @@ test("Ctrl-C cancels the directive and waits for its end", async () => {
 	assert.match(stderr, /canceling it; Ctrl-C again to go away/);
 });
 
+test("what no machine takes says so while it waits, and is canceled without one", async () => {
+	await facility("bare");
+	await node.heartbeat({ capacity: { supported_profiles: ["untrusted"] } });
+	const going = fleet.door.start(["submit", "--facility", "bare", "--profile", "host", "--", "true"], { input: null });
+	await going.shows("no machine that is online takes the profile host: it waits");
+	going.process.kill("SIGINT");
+	const { code, stderr } = await going.ended;
+	assert.equal(code, 125, "it never ran");
+	assert.match(stderr, /vouch: canceled\n/);
+});
+
 test("what needs a yes waits for one; nobody approves their own, and a yes names what was shown", async () => {
 	const rules = { name: "ask", approval: { net_unrestricted: "needs_approval" } };
 	const file = join(fleet.door.directory, "policy.yaml");

@@ -13,12 +13,15 @@ import { facilityMeant } from "../fleet/lookup.ts";
 import { writeChunk } from "../fleet/output.ts";
 import { openSession } from "../fleet/session.ts";
 import { directiveRequest, submittedImage } from "../fleet/submission.ts";
+import { whyItWaits } from "../fleet/takers.ts";
 import { networkPart } from "../run/report.ts";
 import { paint, printable, printJson } from "../screen.ts";
 
 const TIMED_OUT = 124;
 const NEVER_RAN = 125;
 const CANCELED = 130;
+/** A machine that is idle takes it sooner. */
+const PATIENCE_MS = 2000;
 
 /** Submits, follows and ends as the directive ends. */
 export const submitAction: Action = async ({ operands, flags }) => {
@@ -38,7 +41,11 @@ export const submitAction: Action = async ({ operands, flags }) => {
 	if (!json) say(`directive ${directive_id}`);
 	if ("approval_reasons" in made && !json)
 		say(`it waits for somebody's yes (vouch approve ${directive_id}): ${printable(made.approval_reasons.join("; "))}`);
-	const ended = await follow(client, directive_id, json ? "silent" : "shown");
+	const sayWhyItWaits = async () => {
+		const why = await whyItWaits(client, body.sandbox_profile ?? "untrusted").catch(() => undefined);
+		if (why !== undefined && !json) say(`${why}: it waits until one does; Ctrl-C cancels it`);
+	};
+	const ended = await follow(client, directive_id, json ? "silent" : "shown", sayWhyItWaits);
 	if (!ended) return CANCELED;
 	const directive = await client.directives.show({ directive_id });
 	if (json) printJson(directive);
@@ -51,9 +58,15 @@ function say(text: string): void {
 }
 
 /** Whether it has ended; Ctrl-C cancels it, and a second one goes away. */
-async function follow(client: Client, directive_id: string, output: "shown" | "silent"): Promise<boolean> {
+async function follow(
+	client: Client,
+	directive_id: string,
+	output: "shown" | "silent",
+	sayWhyItWaits: () => void,
+): Promise<boolean> {
 	const away = new AbortController();
 	let asked = 0;
+	let waiting: NodeJS.Timeout | undefined;
 	const interrupt = () => {
 		asked += 1;
 		if (asked > 1) return away.abort();
@@ -64,10 +77,13 @@ async function follow(client: Client, directive_id: string, output: "shown" | "s
 	try {
 		for await (const event of followLogs(client, directive_id, { signal: away.signal, onLost })) {
 			if (output === "shown") await show(event);
+			clearTimeout(waiting);
+			if (event.event === "state" && event.state === "queued") waiting = setTimeout(sayWhyItWaits, PATIENCE_MS);
 			if (event.event === "end") return true;
 		}
 		return false;
 	} finally {
+		clearTimeout(waiting);
 		process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
 	}
 }
