@@ -7,7 +7,7 @@ import { connect } from "../../src/api/index.ts";
 import { digestOf } from "../../src/core/index.ts";
 import { whyNoMachines } from "../machines/qemu-driver.ts";
 import { registryMissing, startRegistry } from "../registry/real-registry.ts";
-import type { Going } from "../system/front-door.ts";
+import { type Going, until } from "../system/front-door.ts";
 import { busyboxMissing, ImageDoor, makeBusyboxRoot } from "../system/image-door.ts";
 import { type Fleet, ownerOf } from "./people.ts";
 
@@ -80,6 +80,16 @@ describe("directives in images and in machines", { skip }, () => {
 			assert.deepEqual([launchPlan.driver, image.digest], [driver, digest]);
 		});
 	}
+
+	test("the control plane is told which images are here", async () => {
+		const capacityNow = async () => (await fleet.territories.list()).territories[0]?.capacity;
+		await until("a heartbeat tells of its capacity", async () => (await capacityNow())?.images !== undefined);
+		const capacity = await capacityNow();
+		assert.deepEqual([capacity?.images, capacity?.image_registries], [[digest], []]);
+		const id = (await door.run(["territories", "--ids"])).stdout.toString().trim();
+		const { stdout } = await door.run(["territories", "show", id]);
+		assert.match(stdout.toString(), new RegExp(`capacity images +${digest}\n`));
+	});
 
 	test("what can't be is refused before it is stored, or before anything ran, each with its reason", async () => {
 		const unknown = `sha256:${"f".repeat(64)}`;

@@ -157,9 +157,9 @@ function commandLineOf(pid: string): string {
 const PATIENT_MS = 60_000;
 
 /** Waits until it holds; fails with what was waited for. */
-export async function until(what: string, holds: () => boolean): Promise<void> {
+export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
 	const end = Date.now() + PATIENT_MS;
-	while (!holds()) {
+	while (!(await holds())) {
 		if (Date.now() > end) assert.fail(`not within ${PATIENT_MS} ms: ${what}`);
 		await new Promise((resolve) => setTimeout(resolve, 25));
 	}

@@ -1,3 +1,4 @@
+import type { Json } from "../../core/index.ts";
 import { openImageStore, parseRegistryReference, pullImage } from "../../image/index.ts";
 import { findRoot, type RootChoice } from "../../runtime/index.ts";
 import type { Workload } from "../../runtime/schema.ts";
@@ -51,6 +52,21 @@ export async function imageOf(
 	}
 	const progress = (line: string): void => void screens.note(`[prepare] ${line}`);
 	return findRoot(digest, { cacheDirectory, imageDirectory: directory, host, progress });
+}
+
+/** The control plane shows so many. */
+const MOST_TOLD = 200;
+
+/** What the territory's heartbeat tells of images: those that are here, and where others may be pulled from. */
+export async function imageCapacity({
+	directory,
+	registries,
+}: Pick<ImageSource, "directory" | "registries">): Promise<Readonly<Record<string, Json>>> {
+	const stored = await openImageStore(directory)
+		.list()
+		.catch(() => []);
+	const digests = new Set(stored.toSorted((a, b) => b.addedMs - a.addedMs).map(({ digest }) => digest));
+	return { images: [...digests].slice(0, MOST_TOLD), image_registries: [...registries] };
 }
 
 function registryOf(reference: string): string | undefined {

@@ -20,7 +20,7 @@ import { type DecidedLease, decideOn } from "./decided-lease.ts";
 import { capacityOf, driverStates, profilesOf } from "./driver-health.ts";
 import { endingOf } from "./ending.ts";
 import { facilityIdSchema, type PruneAges } from "./facilities.ts";
-import { imageOf, imageRefusal } from "./images.ts";
+import { imageCapacity, imageOf, imageRefusal } from "./images.ts";
 import { importInto } from "./import-folder.ts";
 import { LogScreens } from "./log-screen.ts";
 import { keepOverflow } from "./overflow.ts";
@@ -70,7 +70,7 @@ export class SandboxEngine implements Engine {
 		const freeBytes = await this.#freeBytes();
 		this.#profiles = this.#isFull(freeBytes) ? [] : profilesOf(states);
 		const disk = { free_bytes: freeBytes, minimum_free_bytes: this.#parts.minimumFreeBytes };
-		return { ...capacityOf(states), disk };
+		return { ...capacityOf(states), ...(await imageCapacity(this.#parts.images)), disk };
 	}
 
 	/** Each driver by name, as it is now. */
