@@ -7,8 +7,8 @@ if (driver === undefined) throw new Error("usage: abandoned-run DRIVER MARK");
 await tryOut(driver, {
 	argv: ["sh", "-c", `echo up; (setsid sleep ${process.argv[3]} &); exec sleep ${process.argv[3]}`],
 	limits: { memoryMiB: 64, processes: 32 },
-	during: async (run, plan, runDirectory) => {
-		await new Promise((resolve) => setTimeout(resolve, 700));
+	during: async (run, plan, runDirectory, printed) => {
+		while (!printed().includes("up")) await new Promise((resolve) => setTimeout(resolve, 20));
 		const groups = plan.supervision.controlGroups.map(({ path }) => path);
 		process.stdout.write(
 			`${JSON.stringify({ runId: plan.runId, supervisorPid: run.supervisorPid, groups, runDirectory })}\n`,
