@@ -1,5 +1,6 @@
-import { formWords, VouchError } from "../core/index.ts";
+import { formWords, reasonOf, VouchError } from "../core/index.ts";
 import type { CommandRow } from "./command.ts";
+import { fail } from "./failures.ts";
 import { buildProgram, helpShown, runProgram } from "./program.ts";
 import { paint } from "./screen.ts";
 import { programVersion } from "./version.ts";
@@ -47,8 +48,19 @@ function endOfOwn(argv: readonly string[]): number {
 	return dashes === -1 ? argv.length : dashes;
 }
 
+const UNUSABLE: ReadonlySet<string> = new Set(["EACCES", "EDQUOT", "ENOSPC", "ENOTDIR", "EPERM", "EROFS"]);
+
+/** A folder that can't be used, or a full disk, is the machine's to mend and no fault of Vouch's. */
+function aboutFiles(error: unknown): VouchError | undefined {
+	const { code = "", path, syscall } = error instanceof Error ? (error as NodeJS.ErrnoException) : {};
+	const isOfFiles = UNUSABLE.has(code) && (path !== undefined || syscall === "write");
+	return isOfFiles
+		? fail("cli.files-unusable", { path: path ?? "a file", problem: reasonOf(error) }, error)
+		: undefined;
+}
+
 function report(error: unknown, form: "json" | "text"): void {
-	const known = error instanceof VouchError ? error : undefined;
+	const known = error instanceof VouchError ? error : aboutFiles(error);
 	const sentence = known?.message ?? `Vouch failed in a way that is its own fault: ${String(error)}. Please report it.`;
 	const code = known?.code ?? "bug";
 	if (form === "json") {

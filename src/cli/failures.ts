@@ -142,6 +142,13 @@ export const { table, failure, fail } = defineFailures({
 		sentence:
 			"No isolation on this machine can keep what this run demands. {problems} `vouch doctor` says what is missing.",
 	},
+	"cli.files-unusable": {
+		audience: "operator",
+		retry: "never",
+		status: 500,
+		sentence:
+			"Working with {path}: {problem}. Where Vouch keeps its files is said by XDG_DATA_HOME, XDG_CACHE_HOME, XDG_RUNTIME_DIR and TMPDIR.",
+	},
 	"cli.file-unreadable": {
 		audience: "caller",
 		retry: "never",

@@ -3,6 +3,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
 	EACCES: "this user may not",
 	EADDRINUSE: "another program has that address",
 	ECONNREFUSED: "nothing listens there",
+	EDQUOT: "this user may keep no more there",
 	EEXIST: "it is there already",
 	EISDIR: "it is a folder",
 	ELOOP: "its links lead in a circle",

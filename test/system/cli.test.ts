@@ -53,6 +53,15 @@ for (const [line, words] of MISTAKES) {
 	});
 }
 
+test("a folder that can't be used is said to be one, and is no fault of Vouch's", async () => {
+	const { code, stderr } = await door.run(["run", "--", "true"], { environment: { XDG_DATA_HOME: "/dev/null" } });
+	assert.equal(code, 125);
+	assert.match(
+		stderr,
+		/Working with \/dev\/null\/vouch.*: what stands for a folder in it is none\..*\[cli\.files-unusable\]\n$/,
+	);
+});
+
 test("with --json a failure is one document on stdout", async () => {
 	const { code, stdout, stderr } = await door.run(["show", "0190", "--json"]);
 	assert.equal(code, 125);

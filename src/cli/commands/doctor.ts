@@ -82,13 +82,13 @@ function clockCheck(): Check {
 }
 
 async function virtualisationCheck({ host }: Parts): Promise<Check> {
-	const name = "hardware virtualisation (for microVMs; bwrap and container do without)";
+	const name = "hardware virtualisation";
 	if (!(await host.exists("/dev/kvm"))) {
 		const fix = "enable VT-x, AMD-V or nested virtualisation, then: modprobe kvm";
 		return { name, status: "warning", found: "/dev/kvm is not there", fix };
 	}
 	const { works, found } = await virtualisationWorks();
-	return { name, status: works ? "ok" : "warning", found, fix: null };
+	return { name, status: works ? "ok" : "warning", found: `${found}; bwrap and container do without`, fix: null };
 }
 
 const SIGNS = { ok: "green", warning: "yellow", missing: "red" } as const;

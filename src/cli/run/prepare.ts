@@ -234,6 +234,7 @@ async function settle(
 	return approvals;
 }
 
+/** Each once: several drivers may refuse for the same reason. */
 function sentences(reasons: readonly { readonly sentence: string }[]): string {
-	return reasons.map((reason) => reason.sentence).join(" ");
+	return [...new Set(reasons.map(({ sentence }) => sentence))].join(" ");
 }
