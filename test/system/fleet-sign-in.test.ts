@@ -9,6 +9,7 @@ import { type FleetDoor, openFleetDoor } from "./fleet-door.ts";
 const PEOPLE: Record<string, { readonly email: string; readonly email_verified: boolean }> = {
 	ada: { email: "Ada@example.com", email_verified: true },
 	mallory: { email: "ada@example.com", email_verified: false },
+	kelvin: { email: "\u212aim@example.com", email_verified: true },
 	stranger: { email: "stranger@example.com", email_verified: true },
 };
 const CLIENT = { client_id: "vouch", client_secret: "a secret of thirty-two characters!" };
@@ -42,6 +43,7 @@ before(async () => {
 		VOUCH_SERVER_OIDC_CLIENT_SECRET: CLIENT.client_secret,
 	});
 	await fleet.owner.users.create({ body: { name: "Ada", email: "ada@example.com", role: "approver" } });
+	await fleet.owner.users.create({ body: { name: "Kim", email: "kim@example.com", role: "owner" } });
 });
 after(async () => {
 	provider?.closeAllConnections();
@@ -120,6 +122,7 @@ test("a person is known again by the provider's subject, whatever became of thei
 const REFUSED: readonly (readonly [who: string, why: RegExp])[] = [
 	["stranger", /an owner must add stranger@example\.com first/],
 	["mallory", /vouches for no email address/],
+	["kelvin", /an owner must add/],
 ];
 for (const [who, why] of REFUSED) {
 	test(`${who} is refused`, async () => {

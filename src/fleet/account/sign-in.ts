@@ -43,6 +43,11 @@ function mustBeThere(provider: IdentityProvider | null): IdentityProvider {
 	return provider;
 }
 
+/** Of other letters some fold to ASCII ones too (U+212A to k), and an address with such a letter is somebody else's. */
+function asciiLowerCase(text: string): string {
+	return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+}
+
 /** Known by the provider's subject; the first time by a verified email address, which is bound to the subject from then on. */
 async function userOf({ db, nowMs }: Session, { subject, email }: Person): Promise<UserRow> {
 	const known = await db.selectFrom("users").selectAll().where("oidc_subject", "=", subject).executeTakeFirst();
@@ -54,7 +59,7 @@ async function userOf({ db, nowMs }: Session, { subject, email }: Person): Promi
 	const found = await db
 		.selectFrom("users")
 		.selectAll()
-		.where((is) => is(is.fn<string>("lower", ["email"]), "=", email.toLowerCase()))
+		.where((is) => is(is.fn<string>("lower", ["email"]), "=", asciiLowerCase(email)))
 		.where("oidc_subject", "is", null)
 		.where("disabled", "=", 0)
 		.execute();
