@@ -8,7 +8,7 @@ import { changeAll, type Directive } from "../store/queue.ts";
 import type { Session } from "../store/store.ts";
 import type { DirectiveRow } from "../store/tables.ts";
 import { together } from "../store/together.ts";
-import { type Holder, heldDirective, heldDirectives, holderOf } from "./held.ts";
+import { type Holder, heldDirectives, holderOf } from "./held.ts";
 import { oddClock } from "./node-clock.ts";
 import { type DirectiveState, isTerminal } from "./states.ts";
 
@@ -99,19 +99,23 @@ export async function begin(session: Session, begun: readonly Begun[], leaseMs: 
 
 /** Section 2.3.6. */
 export function directiveHeartbeat(services: Services): Handlers["nodes.directiveHeartbeat"] {
-	return async ({ identity, store }) => {
-		const beat = await store.transaction(async (session) => {
-			const directive = await heldDirective(session, identity);
-			if (directive.state !== "running")
-				throw refusal("invalid-state", { what: `A heartbeat for ${directive.id}`, reason: `it is ${directive.state}` });
+	const renewEach = together(
+		"transaction",
+		async (session, holders: readonly Holder[]) => {
+			const held = await heldDirectives(session, holders);
 			const { nowMs } = session;
-			await session.db
-				.updateTable("directives")
-				.set({ lease_expires_at: nowMs + services.settings.leaseMs, last_heartbeat_at: nowMs })
-				.where("id", "=", directive.id)
-				.execute();
-			return { directive, nowMs };
-		});
+			const values = { lease_expires_at: nowMs + services.settings.leaseMs, last_heartbeat_at: nowMs };
+			const updates = held.map(({ id, state }) => {
+				if (state === "running") return { id, values };
+				throw refusal("invalid-state", { what: `A heartbeat for ${id}`, reason: `it is ${state}` });
+			});
+			await updateEach(session, "directives", updates);
+			return held.map((directive) => ({ directive, nowMs }));
+		},
+		({ directiveId }) => directiveId,
+	);
+	return async ({ identity, store }) => {
+		const beat = await renewEach(store, holderOf(identity));
 		const { id, territory_id, lease_id, cancel_requested_at } = beat.directive;
 		const claims = { directiveId: id, territoryId: territory_id ?? "", leaseId: lease_id };
 		const directive_token = services.tokens.issue(claims, beat.nowMs);

@@ -1,16 +1,18 @@
 import { type Digest, digestOf, digestOfJson } from "../../core/index.ts";
 import { receiptEntryOf, receiptFileBytes, signEnvelope } from "../../evidence/index.ts";
-import { RECEIPT_MEDIA_TYPE } from "../../evidence/schema.ts";
+import { type Inclusion, RECEIPT_MEDIA_TYPE } from "../../evidence/schema.ts";
 import { artifactsOf } from "../artifacts/stored.ts";
-import { heldDirective } from "../directives/held.ts";
-import { noteEvent } from "../domain-events.ts";
+import { type Holder, heldDirectives, holderOf } from "../directives/held.ts";
+import { noteEvents } from "../domain-events.ts";
 import type { Handlers } from "../http/handlers.ts";
 import { refusal } from "../http/refusal.ts";
 import { append } from "../journal/journal.ts";
 import { jsonOf, jsonText } from "../rows.ts";
 import type { Services } from "../services.ts";
+import { updateEach } from "../store/bulk.ts";
 import type { Directive } from "../store/queue.ts";
 import type { Session } from "../store/store.ts";
+import { together } from "../store/together.ts";
 import { examineReceipt, isDecidedHere, type ReceiptExamination } from "./examine.ts";
 
 type Good = Extract<ReceiptExamination, { kind: "good" }>;
@@ -21,23 +23,47 @@ type Good = Extract<ReceiptExamination, { kind: "good" }>;
  * `vouch verify` checks; a second, different one is refused.
  */
 export function receiveReceipt(services: Services): Handlers["nodes.receipt"] {
+	// Together: whoever appends to the journal holds its head, and there is one for the whole fleet.
+	const takeEach = together(
+		"transaction",
+		(session, given: readonly Given[]) => takeAll(session, services, given),
+		({ holder }) => holder.directiveId,
+	);
 	return async ({ identity, store }, { body }) => {
-		if (identity.kind !== "directive") throw new TypeError("a row for directives let somebody else in");
-		const examined = examineReceipt(body, identity.territory);
+		const holder = holderOf(identity);
+		const examined = examineReceipt(body, holder.territory);
 		if (examined.kind === "bad") throw refusal("invalid-param", { what: "The receipt", problem: examined.problem });
 		const envelopeDigest = digestOfJson(examined.envelope);
-		return store.transaction(async (session) => {
-			const directive = await heldDirective(session, identity);
-			mustBeAbout(directive, examined);
-			await mustBindArtifacts(session, directive, examined);
-			const known = keptOf(directive);
-			if (known !== undefined && known.envelopeDigest !== envelopeDigest)
-				throw conflict(directive, "another receipt is stored for it");
-			const digest = known?.digest ?? (await keep(session, directive, services, examined));
-			const answer = { ok: true, directive_id: directive.id, receipt_digest: digest } as const;
-			return { status: 200, body: { ...answer, duplicate: known !== undefined } };
-		});
+		return { status: 200, body: await takeEach(store, { holder, examined, envelopeDigest }) };
 	};
+}
+
+interface Given {
+	readonly holder: Holder;
+	readonly examined: Good;
+	readonly envelopeDigest: Digest;
+}
+
+async function takeAll(session: Session, services: Services, given: readonly Given[]) {
+	const held = await heldDirectives(
+		session,
+		given.map(({ holder }) => holder),
+	);
+	const fresh: Fresh[] = [];
+	for (const [at, { examined, envelopeDigest }] of given.entries()) {
+		const directive = held[at] as Directive;
+		mustBeAbout(directive, examined);
+		await mustBindArtifacts(session, directive, examined);
+		const known = keptOf(directive);
+		if (known === undefined) fresh.push({ directive, examined, envelopeDigest });
+		else if (known.envelopeDigest !== envelopeDigest) throw conflict(directive, "another receipt is stored for it");
+	}
+	const kept = await keepAll(session, services, fresh);
+	return held.map((directive) => {
+		const digest = kept.get(directive.id);
+		const receipt_digest = digest ?? directive.receipt_digest ?? "";
+		return { ok: true, directive_id: directive.id, receipt_digest, duplicate: digest === undefined } as const;
+	});
 }
 
 function conflict(directive: Directive, reason: string): Error {
@@ -64,28 +90,44 @@ interface Countersigned {
 
 function keptOf({ receipt_digest, countersignature }: Directive) {
 	if (receipt_digest === null || countersignature === null) return undefined;
-	return { digest: receipt_digest, envelopeDigest: jsonOf<Countersigned>(countersignature).envelopeDigest };
+	return jsonOf<Countersigned>(countersignature);
 }
 
-/** The file before the row that names it; the entry of the journal with that row, or not at all. */
-async function keep(session: Session, directive: Directive, services: Services, good: Good): Promise<string> {
-	const { envelope, predicate, publicKey } = good;
-	const [journal] = await append(session, [receiptEntryOf(envelope, predicate)], services.keys);
-	if (journal === undefined) throw new TypeError("an appended entry has a place");
-	const bytes = receiptFileBytes({ mediaType: RECEIPT_MEDIA_TYPE, envelope, journal, publicKey });
-	await services.blobs.put(bytes);
-	const digest = digestOf(bytes);
-	const own = signEnvelope(envelope.payloadType, Buffer.from(envelope.payload, "base64"), services.keys.signer());
-	await session.db
-		.updateTable("directives")
-		.set({
-			receipt_digest: digest,
-			countersignature: jsonText({ envelope: own, envelopeDigest: digestOfJson(envelope), journal }),
-		})
-		.where("id", "=", directive.id)
-		.execute();
-	const about = { accountId: directive.account_id, territoryId: directive.territory_id, directiveId: directive.id };
-	const payload = { receipt_digest: digest, journal_index: journal.leafIndex };
-	await noteEvent(session, { ...about, type: "directive.receipt_stored", payload });
-	return digest;
+interface Fresh {
+	readonly directive: Directive;
+	readonly examined: Good;
+	readonly envelopeDigest: Digest;
+}
+
+/** The files before the rows that name them; the entries of the journal with those rows, or not at all. Answers the files' digests. */
+async function keepAll(
+	session: Session,
+	services: Services,
+	fresh: readonly Fresh[],
+): Promise<ReadonlyMap<string, Digest>> {
+	const entries = fresh.map(({ examined: { envelope, predicate } }) => receiptEntryOf(envelope, predicate));
+	const inclusions = await append(session, entries, services.keys);
+	const files = fresh.map(({ directive, examined: { envelope, publicKey }, envelopeDigest }, at) => {
+		const journal = inclusions[at] as Inclusion;
+		const bytes = receiptFileBytes({ mediaType: RECEIPT_MEDIA_TYPE, envelope, journal, publicKey });
+		const own = signEnvelope(envelope.payloadType, Buffer.from(envelope.payload, "base64"), services.keys.signer());
+		const countersignature = jsonText({ envelope: own, envelopeDigest, journal });
+		return { directive, journal, bytes, digest: digestOf(bytes), countersignature };
+	});
+	await Promise.all(files.map(({ bytes }) => services.blobs.put(bytes)));
+	const updates = files.map(({ directive: { id }, digest, countersignature }) => {
+		return { id, values: { receipt_digest: digest, countersignature } };
+	});
+	await updateEach(session, "directives", updates);
+	await noteEvents(
+		session,
+		files.map(({ directive, digest, journal }) => ({
+			accountId: directive.account_id,
+			territoryId: directive.territory_id,
+			directiveId: directive.id,
+			type: "directive.receipt_stored",
+			payload: { receipt_digest: digest, journal_index: journal.leafIndex },
+		})),
+	);
+	return new Map(files.map(({ directive, digest }) => [directive.id, digest]));
 }
