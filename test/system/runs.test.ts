@@ -100,6 +100,12 @@ test("output is passed on byte for byte, each stream on its own, and kept", opti
 	assert.ok(Buffer.concat(bytes).equals(stdout));
 	const errors = Buffer.from("err\xff\0", "latin1").toString("base64");
 	assert.deepEqual(chunks.at(-1), { stream: "stderr", seq: 0, base64: errors, truncated: false });
+	for (const also of [[], ["--json"]]) {
+		const going = door.start(["logs", "last", "--only", "stdout", ...also]);
+		going.process.stdout.destroy();
+		const left = await going.ended;
+		assert.deepEqual([left.code, left.stderr], [0, ""], "a reader that goes away is no failure");
+	}
 });
 
 test("stdin goes in whole, or not at all; one who doesn't read it is no failure", options, async () => {

@@ -2,12 +2,12 @@ import { createReadStream } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { type Client, everyPage } from "../../api/index.ts";
 import { artifactNameSchema, type Digest, formatBytes, hexOfDigest, reasonOf } from "../../core/index.ts";
 import type { Action } from "../command.ts";
 import { fail } from "../failures.ts";
 import { directiveSession } from "../fleet/lookup.ts";
+import { writeFrom } from "../fleet/output.ts";
 import { meansDirective } from "../fleet/run-or-directive.ts";
 import { longWork } from "../image/long-work.ts";
 import { writeNewFile } from "../new-file.ts";
@@ -131,7 +131,7 @@ async function printWhole(artifact: Artifact, id: string, signal: AbortSignal): 
 	try {
 		const path = join(folder, "file");
 		await keep(artifact, path, id, signal);
-		await pipeline(createReadStream(path), process.stdout, { end: false, signal });
+		await writeFrom(createReadStream(path, { signal }), process.stdout);
 	} finally {
 		await rm(folder, { recursive: true, force: true });
 	}

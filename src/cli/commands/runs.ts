@@ -1,12 +1,11 @@
 import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
-import { pipeline } from "node:stream/promises";
 import { formatDurationMs } from "../../core/index.ts";
 import { verifyReceipt } from "../../evidence/index.ts";
 import type { ReceiptPredicate } from "../../evidence/schema.ts";
 import { isOwnerAlive, type RunFiles, type RunRecord } from "../../runtime/index.ts";
 import type { Action } from "../command.ts";
 import { fail } from "../failures.ts";
-import { type StreamName, writeLine } from "../fleet/output.ts";
+import { type StreamName, writeFrom, writeLine } from "../fleet/output.ts";
 import { meansDirective } from "../fleet/run-or-directive.ts";
 import { shellWord } from "../run/approval.ts";
 import { findRun } from "../run/find-run.ts";
@@ -153,7 +152,7 @@ export const logsAction: Action = async (invocation) => {
 };
 
 async function print(path: string, screen: NodeJS.WriteStream, record: RunRecord): Promise<number> {
-	await pipeline(createReadStream(keptFile(path, record)), screen, { end: false });
+	await writeFrom(createReadStream(keptFile(path, record)), screen);
 	return 0;
 }
 

@@ -1,5 +1,4 @@
 import { isUtf8 } from "node:buffer";
-import { once } from "node:events";
 import type { Client } from "../../api/index.ts";
 import { followLogs, type LogEvent } from "../../api/index.ts";
 
@@ -7,7 +6,21 @@ export type StreamName = "stdout" | "stderr";
 
 /** Writes bytes; waits where the reader is slower than what comes. A reader that went away ends nothing. */
 export async function write(stream: NodeJS.WriteStream, bytes: Uint8Array): Promise<void> {
-	if (!stream.destroyed && !stream.write(bytes)) await Promise.race([once(stream, "drain"), once(stream, "close")]);
+	if (!stream.writable || stream.write(bytes)) return;
+	const { promise, resolve } = Promise.withResolvers<void>();
+	for (const event of FREE_OR_GONE) stream.once(event, resolve);
+	await promise;
+	for (const event of FREE_OR_GONE) stream.off(event, resolve);
+}
+
+const FREE_OR_GONE = ["drain", "close", "error"] as const;
+
+/** Writes what a source gives, as fast as the reader takes it, as long as there is one. */
+export async function writeFrom(source: AsyncIterable<Uint8Array>, stream: NodeJS.WriteStream): Promise<void> {
+	for await (const bytes of source) {
+		if (!stream.writable) return;
+		await write(stream, bytes);
+	}
 }
 
 /** Writes a chunk of output to where the command wrote it; `only` leaves the other stream out and prints to stdout. */
