@@ -188,6 +188,12 @@ test("what needs a yes waits for one; nobody approves their own, and a yes names
 	await node.next({});
 	assert.equal((await going.ended).code, 0);
 	assert.match(await good("approvals", "--directive", waiting.id), /approved .* fine/);
+	assert.match(await good("show", waiting.id), new RegExp(`approved by +${ada.id}: fine\n`));
+	const refused = await good("submit", "--facility", "asked", "--net", "unrestricted", "--detach", "--", "true");
+	await fleet.door.run(["reject", refused.trim(), "--reason", "not today"], { environment });
+	const why = await good("show", refused.trim());
+	assert.match(why, /^state +canceled: somebody said no$/m);
+	assert.match(why, new RegExp(`rejected by +${ada.id}: not today\n`));
 	await good("policies", "rm", policy);
 });
 

@@ -11,11 +11,12 @@ export type Directive = z.output<typeof directiveSchema>;
 
 /** A directive for people: what was asked, where it ran, how it ended, and what its receipt says it reached and changed. */
 export async function describeDirective(client: Client, directive: Directive): Promise<string> {
-	const [facility, territory, asker, predicate] = await Promise.all([
+	const [facility, territory, asker, predicate, answers] = await Promise.all([
 		client.facilities.show({ facility_id: directive.facility_id }).catch(() => undefined),
 		territoryOf(client, directive),
 		client.account.whoami(),
 		predicateOf(client, directive),
+		answersTo(client, directive),
 	]);
 	const { id, artifacts, approval_reasons, created_at, started_at, finished_at } = directive;
 	const isOwn = asker.user.id === directive.requested_by_user_id;
@@ -27,7 +28,7 @@ export async function describeDirective(client: Client, directive: Directive): P
 		["state", stateOf(directive, predicate)],
 		["asked", `${ago(created_at)}, by ${isOwn ? "you" : directive.requested_by_user_id}`],
 		...(approval_reasons.length === 0 ? [] : [["needs a yes", printable(approval_reasons.join("; "))] as const]),
-		...(directive.approved_by_user_id === null ? [] : [["approved by", directive.approved_by_user_id] as const]),
+		...answers,
 		...(territory === undefined ? [] : [["ran on", territory] as const]),
 		...(started_at === null ? [] : [["waited", between(created_at, started_at)] as const]),
 		...(started_at === null || finished_at === null ? [] : [["took", between(started_at, finished_at)] as const]),
@@ -52,6 +53,19 @@ export async function describeDirective(client: Client, directive: Directive): P
 					...keptPart(predicate, id),
 				];
 	return [table(facts, Number.POSITIVE_INFINITY), ...reached, receipt].join("\n");
+}
+
+/** Who said yes or no, and why; the latest first. */
+async function answersTo(
+	client: Client,
+	{ id: directive_id, approval_reasons }: Directive,
+): Promise<readonly (readonly [string, string])[]> {
+	if (approval_reasons.length === 0) return [];
+	const { approvals } = await client.approvals.list({ directive_id, limit: 20 });
+	return approvals.map(({ verdict, approver_user_id, reason }) => [
+		`${verdict} by`,
+		`${approver_user_id}${reason === null ? "" : `: ${printable(reason)}`}`,
+	]);
 }
 
 /** What a receipt says, if it fits itself and the control plane's journal; whose key it is, `vouch verify` judges. */
