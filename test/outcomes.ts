@@ -8,10 +8,16 @@ interface Failed {
 	readonly why: string;
 }
 
+interface Skipped {
+	readonly title: string;
+	readonly place: string;
+	readonly reason: string;
+}
+
 interface FileTally {
 	passed: number;
-	failed: number;
-	skipped: number;
+	readonly failed: Failed[];
+	readonly skipped: Skipped[];
 	/** What the file's process wrote, shown only when something in it failed. */
 	output: string;
 }
@@ -25,10 +31,8 @@ export class Outcomes {
 	/** When titles select the tests, a file without a match is not worth a line. */
 	readonly #selection: "files" | "titles";
 	readonly #files = new Map<string, FileTally>();
-	readonly #failures: Failed[] = [];
-	readonly #skips = new Map<string, string[]>();
-	#passed = 0;
-	#skipped = 0;
+	/** What failed in files that were then run again. */
+	readonly #setAside = new Map<string, readonly Failed[]>();
 
 	constructor(root: string, selection: "files" | "titles") {
 		this.#root = root;
@@ -54,13 +58,10 @@ export class Outcomes {
 		const place = `${this.#path(data.file)}:${data.line ?? 0}`;
 		const fault = this.#isFile(data) ? "holds no test" : faultOfPass(data);
 		if (fault !== undefined) {
-			this.#add(tally, { title: data.name, place, why: fault });
+			tally.failed.push({ title: data.name, place, why: fault });
 		} else if (typeof data.skip === "string") {
-			this.#skipped += 1;
-			tally.skipped += 1;
-			this.#skips.set(data.skip, [...(this.#skips.get(data.skip) ?? []), `${data.name}  (${place})`]);
+			tally.skipped.push({ title: data.name, place, reason: data.skip });
 		} else {
-			this.#passed += 1;
 			tally.passed += 1;
 		}
 	}
@@ -73,7 +74,7 @@ export class Outcomes {
 		const isFile = this.#isFile(data);
 		const cause =
 			error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : inspect(error.cause ?? error);
-		this.#add(tally, {
+		tally.failed.push({
 			title: isFile ? "the file itself" : data.name,
 			place: `${this.#path(data.file)}:${data.line ?? 0}`,
 			why: isFile ? `its process ended badly (${error.message})` : cause,
@@ -87,44 +88,62 @@ export class Outcomes {
 		return data.file !== undefined && resolve(this.#root, data.name) === data.file;
 	}
 
-	#add(tally: FileTally, failed: Failed): void {
-		tally.failed += 1;
-		this.#failures.push(failed);
+	/** Files in which something failed, relative to the root. */
+	failedFiles(): readonly string[] {
+		return [...this.#files].filter(([, { failed }]) => failed.length > 0).map(([file]) => file);
+	}
+
+	/** Forgets what these files gave, but for what failed: they are run again. */
+	setAside(files: readonly string[]): void {
+		for (const file of files) {
+			this.#setAside.set(file, this.#files.get(file)?.failed ?? []);
+			this.#files.delete(file);
+		}
 	}
 
 	#fileEnded(file: string | undefined, durationMs: number): void {
 		const tally = this.#tally(file);
-		const count = tally.passed + tally.failed + tally.skipped;
-		if (count === 0 && this.#selection === "titles") return;
-		const parts = [`${tally.passed} passed`];
-		if (tally.failed > 0) parts.push(`${tally.failed} FAILED`);
-		if (tally.skipped > 0) parts.push(`${tally.skipped} skipped`);
-		const mark = tally.failed > 0 ? "✖" : "✔";
+		const { passed, failed, skipped } = tally;
+		if (passed + failed.length + skipped.length === 0 && this.#selection === "titles") return;
+		const parts = [`${passed} passed`];
+		if (failed.length > 0) parts.push(`${failed.length} FAILED`);
+		if (skipped.length > 0) parts.push(`${skipped.length} skipped`);
+		const mark = failed.length > 0 ? "✖" : "✔";
 		process.stdout.write(`${mark} ${this.#path(file)}  ${parts.join(", ")}  ${(durationMs / 1000).toFixed(1)} s\n`);
-		if (tally.failed > 0 && tally.output !== "") process.stdout.write(`${indented(tally.output.trimEnd())}\n`);
+		if (failed.length > 0 && tally.output !== "") process.stdout.write(`${indented(tally.output.trimEnd())}\n`);
 	}
 
 	/** Failures, skips and the closing line that CI reads. */
 	closing(): string {
-		const blocks: string[] = [];
-		for (const { title, place, why } of this.#failures) blocks.push(`✖ ${title}\n  ${place}\n${indented(why)}`);
-		if (this.#skips.size > 0) {
-			const groups = [...this.#skips].map(
-				([reason, titles]) => `  ${titles.length} × ${reason}\n${indented(titles.join("\n"))}`,
-			);
+		const { passed, failed, skipped } = this.#sum();
+		const blocks = failed.map(blockOf);
+		if (skipped.length > 0) {
+			const groups = [...Map.groupBy(skipped, ({ reason }) => reason)].map(([reason, some]) => {
+				const titles = some.map(({ title, place }) => `${title}  (${place})`).join("\n");
+				return `  ${some.length} × ${reason}\n${indented(titles)}`;
+			});
 			blocks.push(`Skipped, with the reason of each:\n${groups.join("\n")}`);
 		}
-		if (this.#count() === 0) blocks.push("No test matches.");
-		blocks.push(`${this.#passed} passed, ${this.#failures.length} failed, ${this.#skipped} skipped`);
+		const isFailing = new Set(failed.map(({ place }) => place));
+		const unsteady = [...this.#setAside.values()].flat().filter(({ place }) => !isFailing.has(place));
+		if (unsteady.length > 0)
+			blocks.push("Unsteady, failed beside the others and passed alone; each is a defect:", ...unsteady.map(blockOf));
+		if (passed + failed.length + skipped.length === 0) blocks.push("No test matches.");
+		blocks.push(`${passed} passed, ${failed.length} failed, ${skipped.length} skipped`);
 		return `\n${blocks.join("\n\n")}\n`;
 	}
 
 	exitCode(): number {
-		return this.#failures.length > 0 || this.#count() === 0 ? 1 : 0;
+		const { passed, failed, skipped } = this.#sum();
+		return failed.length > 0 || passed + skipped.length === 0 ? 1 : 0;
 	}
 
-	#count(): number {
-		return this.#passed + this.#failures.length + this.#skipped;
+	#sum(): Pick<FileTally, "passed" | "failed" | "skipped"> {
+		const tallies = [...this.#files.values()];
+		const passed = tallies.reduce((sum, tally) => sum + tally.passed, 0);
+		const silent = [...this.#setAside].filter(([file]) => !this.#files.has(file)).flatMap(([, failed]) => failed);
+		const failed = [...tallies.flatMap((tally) => tally.failed), ...silent];
+		return { passed, failed, skipped: tallies.flatMap(({ skipped }) => skipped) };
 	}
 
 	#path(file: string | undefined): string {
@@ -133,7 +152,7 @@ export class Outcomes {
 
 	#tally(file: string | undefined): FileTally {
 		const key = this.#path(file);
-		const tally = this.#files.get(key) ?? { passed: 0, failed: 0, skipped: 0, output: "" };
+		const tally = this.#files.get(key) ?? { passed: 0, failed: [], skipped: [], output: "" };
 		this.#files.set(key, tally);
 		return tally;
 	}
@@ -149,6 +168,10 @@ function faultOfPass(data: { readonly skip?: string | boolean; readonly todo?: s
 	if (data.skip === true || data.skip === "") return "skipped without a reason";
 	if (data.todo !== undefined && data.todo !== false) return "marked as todo: finish it or take it out";
 	return undefined;
+}
+
+function blockOf({ title, place, why }: Failed): string {
+	return `✖ ${title}\n  ${place}\n${indented(why)}`;
 }
 
 function indented(text: string): string {
