@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Lease } from "../../src/api/conduits/schema.ts";
 import { type Client, connect, type Input, type Operations } from "../../src/api/index.ts";
+import { freePort } from "../fixtures/free-port.ts";
 import { FrontDoor, type Going } from "./front-door.ts";
 
 /** A real `vouch server` process with an empty store of its own. */
@@ -16,7 +17,7 @@ export interface FleetDoor {
 
 export async function openFleetDoor(environment: Readonly<Record<string, string>> = {}): Promise<FleetDoor> {
 	const door = new FrontDoor();
-	const server = startServer(door, 0, environment);
+	const server = startServer(door, await freePort(), environment);
 	const { url, token } = await addressOf(server);
 	assert.ok(token !== undefined, "an empty store gives its owner a token");
 	return { door, url, token, owner: connect({ server: url, token }), server, close: () => door.close() };

@@ -123,7 +123,7 @@ test("Ctrl-C ends a transfer in its time with exit code 130, and leaves nothing 
 			const { code, stderr } = await going.ended;
 			assert.equal(code, 130, stderr);
 			assert.match(stderr, /stopping, and clearing up/);
-			assert.ok(performance.now() - beganMs < 10_000);
+			assert.ok(performance.now() - beganMs < 60_000);
 		}
 	} finally {
 		server.closeAllConnections();
