@@ -186,8 +186,12 @@ inWorlds("where a device command goes (conduits 2.5.8, 6.6)", (world) => {
 		await node.heartbeat({ capabilities: ["light.on"] });
 		const direct = await target({});
 		assert.deepEqual([direct.territory_id, direct.bridge_entity_id], [node.territoryId, null], "before any bridge");
-		await target({ territory_id: bridge.territoryId, entity_ref: "lamp" });
-		assert.equal((await pending(bridge)).commands[0].bridge_entity_ref, "lamp");
+		for (const named of [{ territory_id: bridge.territoryId }, {}]) {
+			await target({ ...named, entity_ref: "lamp" });
+			assert.equal((await pending(bridge)).commands[0].bridge_entity_ref, "lamp");
+		}
+		assert.equal(await target({ entity_ref: "none" }), "no_target", "who names a device means no other");
+		assert.equal(await target({ entity_ref: "lamp", location: "home/kitchen" }), "no_target");
 		const missing = await ask(world(), { target: {} });
 		assert.deepEqual([missing.status, missing.body.error], [400, "missing_parameter"]);
 	});

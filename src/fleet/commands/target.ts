@@ -23,7 +23,8 @@ export async function findTarget(
 	target: Target,
 ): Promise<Found> {
 	if (target.territory_id) return named(session, accountId, capability, target);
-	const territory = await bestTerritory(session, accountId, capability, target);
+	// Who names a device means no other.
+	const territory = target.entity_ref ? undefined : await bestTerritory(session, accountId, capability, target);
 	if (territory !== undefined) return { kind: "found", territory, entity: null };
 	return bestEntity(session, accountId, capability, target);
 }
@@ -84,7 +85,12 @@ async function bestEntity({ db }: Session, accountId: string, capability: string
 		.orderBy("e.last_seen_at", "desc")
 		.orderBy("e.id")
 		.execute();
-	const entity = available.find((one) => offers(one.capabilities, capability) && isAt(one.location, target.location));
+	const entity = available.find(
+		(one) =>
+			offers(one.capabilities, capability) &&
+			isAt(one.location, target.location) &&
+			(!target.entity_ref || one.entity_ref === target.entity_ref),
+	);
 	if (entity === undefined) return { kind: "none" };
 	const territory = await db
 		.selectFrom("territories")
