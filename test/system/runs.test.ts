@@ -186,7 +186,9 @@ test("a secret reaches the command and the screen, no argv, no kept output and n
 	assert.equal(code, 0);
 	assert.equal(stdout.toString(), `key=${token}\ndone\n`);
 	assert.equal((await door.run(["logs", "last"])).stdout.toString(), "key=[secret]\ndone\n");
-	const { receipt } = await lastRun();
+	const { receipt, runId } = await lastRun();
+	const kept = join(door.data, "runs", runId, "stdout");
+	assert.equal((await door.run(["verify", receipt, "--stdout", kept])).code, 0, "what is kept is what is signed");
 	const { text, predicate } = statementOf(receipt);
 	assert.equal(text.includes(token), false);
 	assert.deepEqual((predicate.workload as { secrets: string[] }).secrets, ["TOKEN"]);

@@ -20,7 +20,7 @@ export interface OutputBudget {
 export interface Captured {
 	/** Digest of what is kept: the stream, with secrets masked. */
 	readonly digest: Digest;
-	/** Bytes that are kept, before masking. */
+	/** Of the same. */
 	readonly bytes: number;
 	readonly truncated: boolean;
 }
@@ -45,13 +45,16 @@ export async function capture(
 	const hash = createHash("sha256");
 	const file = createWriteStream(path, { flags: "wx", mode: 0o600 });
 	const masking = new Masking(hidden);
-	masking.on("data", (chunk: Buffer) => hash.update(chunk));
+	let bytes = 0;
+	masking.on("data", (chunk: Buffer) => {
+		hash.update(chunk);
+		bytes += chunk.length;
+	});
 	masking.pipe(file);
 	const kept = finished(file);
 	// A failure of the file ends the loop below at once, however quiet the command is.
 	kept.catch((error: Error) => source.destroy(error));
 	const beyond = new BeyondLimit(overflowFile(path), hidden, budget.kept, budget);
-	let bytes = 0;
 	let untouched = screen?.secrets === "shown" ? screen.target : null;
 	if (screen?.secrets === "masked") masking.pipe(screen.target, { end: false });
 	// Never taken off: the last bytes may fail after all is done here, and that is no failure of the run either.
@@ -66,11 +69,9 @@ export async function capture(
 			budget.exhausted();
 			await beyond.take(whole.subarray(chunk.length));
 		}
-		bytes += chunk.length;
 		await Promise.all([send(untouched, chunk), send(masking, chunk)]);
 	}
 	const { end, leftOut } = await beyond.finish();
-	bytes += end.length;
 	await Promise.all([send(untouched, end), send(masking, end)]);
 	masking.end();
 	await kept;
