@@ -136,6 +136,10 @@ inWorlds("policies (conduits 1.9, 2.5.7, 6.1, 6.2)", (world) => {
 				body.details.some((detail: string) => detail.startsWith(member)),
 				member,
 			);
+		for (const scope_type of ["Account", "User", "Conduits::Facility"]) {
+			const nobody = await world().as("operator", "POST", `${API}/policies`, { name: "for nobody", scope_type });
+			assert.deepEqual([nobody.status, /scope_id/.test(nobody.body.details[0])], [422, true], scope_type);
+		}
 		const { id } = await make(world(), scope);
 		const refused = await world().as("operator", "PATCH", `${API}/policies/${id}`, { net: { mode: "open" } });
 		assert.equal(refused.status, 422);

@@ -88,17 +88,17 @@ function afterPlace(query: PageQuery): { readonly priority: number; readonly id:
 	return { priority: wholeNumberOf(priority), id };
 }
 
-/** A scope names somebody or something of this account. */
+/** A scope names somebody or something of this account: one that names nothing would hold for nothing. */
 async function mustBeInAccount(
 	{ db }: Session,
 	{ identity }: Context,
 	{ scope_type, scope_id }: Changed,
 ): Promise<void> {
-	if (scope_id === undefined || scope_id === null) return;
+	if (!scope_id && !scope_type) return;
 	const { accountId } = personOf(identity);
 	const table = scope_type === "User" ? "users" : scope_type === "Conduits::Facility" ? "facilities" : undefined;
 	const found =
-		table === undefined
+		table === undefined || !scope_id
 			? scope_id === accountId
 			: await db
 					.selectFrom(table)
@@ -107,7 +107,7 @@ async function mustBeInAccount(
 					.where("account_id", "=", accountId)
 					.executeTakeFirst();
 	if (found) return;
-	const problem = `scope_id: there is no ${scope_type ?? "Account"} ${scope_id} in this account`;
+	const problem = `scope_id: there is no ${scope_type ?? "Account"} ${scope_id ?? "without an id"} in this account`;
 	throw refusal("validation-failed", { what: "The policy", problems: problem }, { details: [problem] });
 }
 
