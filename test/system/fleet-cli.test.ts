@@ -231,6 +231,26 @@ test("every list prints for people and for scripts, and goes on where it ended",
 	assert.ok(lines.length >= 3 && lines.every((line) => JSON.parse(line).event_type === "api.facilities.create"));
 });
 
+test("devices behind a bridge are listed and shown, and a command goes to the one that is named", async () => {
+	const bridge = await ScriptedNode.join(fleet, "bridge", "bridge");
+	const lamp = { entity_type: "light", capabilities: ["light.on"], location: "home/hall" };
+	const bridge_entities = [
+		{ ...lamp, entity_ref: "light.lamp", display_name: "Lamp" },
+		{ ...lamp, entity_ref: "light.spot" },
+	];
+	await bridge.heartbeat({ bridge_entities });
+	const listed = await good("entities", "--location", "home/", "--type", "light", "--available");
+	assert.match(listed, / Lamp +light +yes +\S+.* home\/hall +light\.on\n/);
+	assert.match(await good("entities", "--unavailable"), /^No devices\./);
+	const all = await fleet.door.json<{ bridge_entities: { id: string; entity_ref: string }[] }>("entities");
+	const id = all.bridge_entities.find(({ entity_ref }) => entity_ref === "light.spot")?.id ?? assert.fail();
+	assert.ok((await good("entities", "--ids")).split("\n").includes(id));
+	assert.match(await good("entities", "show", id), /^id +\S+\nterritory id +\S+\nentity ref +light\.spot\n/m);
+	const sent = await fleet.door.json<{ command_id: string }>("commands", "send", "light.on", "--entity", "light.spot");
+	const told = await fleet.door.json<{ bridge_entity_id: string }>("commands", "show", sent.command_id);
+	assert.equal(told.bridge_entity_id, id);
+});
+
 test("audit verify proves that events are as they were journaled, and says which were changed", async () => {
 	const checkpoint = join(fleet.door.directory, "checkpoint");
 	const verify = async () => {

@@ -70,10 +70,10 @@ export class ScriptedNode {
 		this.#client = connect({ server: url, headers: { "x-nexus-territory-id": territoryId } });
 	}
 
-	static async join(fleet: FleetDoor, name = "scripted"): Promise<ScriptedNode> {
+	static async join(fleet: FleetDoor, name = "scripted", kind?: "bridge"): Promise<ScriptedNode> {
 		const { url, owner } = fleet;
 		const { token } = await owner.enrollmentTokens.create();
-		const { territory_id } = await connect({ server: url }).nodes.enroll({ body: { enroll_token: token, name } });
+		const { territory_id } = await connect({ server: url }).nodes.enroll({ body: { enroll_token: token, name, kind } });
 		const node = new ScriptedNode(fleet, territory_id);
 		await node.heartbeat({ capabilities: ["camera.snap"] });
 		return node;
