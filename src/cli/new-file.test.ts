@@ -27,6 +27,9 @@ test("a file has its name when all of it is there, and is whole then", async () 
 	assert.deepEqual(readFileSync(path), WHOLE);
 	assert.deepEqual(readdirSync(directory), ["file"]);
 	rmSync(path);
+	const long = join(directory, "\u{4e2d}".repeat(85));
+	await writeNewFile(long, from("all of it"), EXPECTED);
+	rmSync(long);
 });
 
 test("what is cut off, too much or something else leaves nothing", async () => {

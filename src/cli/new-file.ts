@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { constants, copyFile, link, lstat, open, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { type Digest, hexOfDigest } from "../core/index.ts";
 
@@ -19,7 +19,7 @@ const NEW = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constant
 export async function writeNewFile(path: string, source: AsyncIterable<Uint8Array>, expected: Expected): Promise<void> {
 	const there = new Error(`${path} is there already`);
 	if (await isThere(path)) throw there;
-	const temporary = join(dirname(path), `.${basename(path).slice(0, 100)}.${randomBytes(6).toString("hex")}.part`);
+	const temporary = join(dirname(path), `.vouch-${randomBytes(6).toString("hex")}.part`);
 	const file = await open(temporary, NEW, 0o666);
 	try {
 		await pipeline(checked(source, expected), file.createWriteStream({ flush: true }));
