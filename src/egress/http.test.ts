@@ -135,7 +135,15 @@ const SHAPES: readonly (readonly [bytes: string, kind: string])[] = [
 	["SSH-2.0-x\r\n", "opaque"],
 	["*1\r\n$4\r\nPING\r\n", "opaque"],
 	["\x16", "undecided"],
-	["\x16\x04x", "opaque"],
+	["\x16\x04x", "undecided"],
+	["\x16\x04\x01\x00\x04\x02abc", "opaque"],
+	["\x16\x10", "opaque"],
+	["\x16\x04\x01\x00\x04\x01abc", "broken-tls"],
+	["\x15\x03\x01\x00\x02\x01\x64", "broken-tls"],
+	["\x15\x03\x00\x00\x01\x00\x00\x00", "opaque"],
+	["FOO\v/x\fHTTP/1.1\r\n", "http"],
+	["A method of over twenty characters".replaceAll(" ", "-"), "undecided"],
+	[`LOOK /${"a".repeat(9000)}`, "http"],
 	["\x16\x03\x01\x00\x04\x02abc", "broken-tls"],
 	["\0\0\0\x08\x04\xd2\x16\x2f", "preamble"],
 	["\0\0\0\x08", "undecided"],
@@ -144,6 +152,6 @@ const SHAPES: readonly (readonly [bytes: string, kind: string])[] = [
 	["\xff\xfe\0\0\0", "opaque"],
 ];
 for (const [text, kind] of SHAPES) {
-	test(`first bytes ${JSON.stringify(text)} are ${kind}`, () =>
+	test(`first bytes ${JSON.stringify(text.slice(0, 40))} are ${kind}`, () =>
 		assert.equal(shapeOf(Buffer.from(text, "latin1")).kind, kind));
 }

@@ -1,6 +1,14 @@
 import { type Attack, good, hidden, inTunnel, NAME, PAYLOAD, socksName, toProxy, transparent } from "./attack-scene.ts";
 import { clientHello, extension, serverName } from "./gate-fixture.ts";
 
+/** A warning of TLS, `no_renegotiation`, as a record. */
+const WARNING = Buffer.from("15030100020164", "hex");
+
+/** The same with another major version in its first record. */
+function inRecords(major: number, bytes: Buffer): Buffer {
+	return Buffer.concat([bytes.subarray(0, 1), Buffer.of(major), bytes.subarray(2)]);
+}
+
 export const streamAttacks: readonly Attack[] = [
 	// TLS.
 	{ name: "SNI of another name", act: inTunnel(clientHello({ sni: "evil.example.test" })), reason: "SNI_MISMATCH" },
@@ -42,6 +50,22 @@ export const streamAttacks: readonly Attack[] = [
 		reason: "SNI_MISMATCH",
 	},
 	{ name: "SSL 2 hello", act: inTunnel(Buffer.from("802e0103010015000000100000", "hex")), reason: "SNI_MISMATCH" },
+	// Go's servers take any record version below 0x1000, and skip warnings.
+	{
+		name: "hello of another name in records of a foreign version",
+		act: inTunnel(inRecords(4, clientHello({ sni: "evil.example.test" }))),
+		reason: "SNI_MISMATCH",
+	},
+	{
+		name: "hello of another name after a warning",
+		act: inTunnel(Buffer.concat([WARNING, clientHello({ sni: "evil.example.test" })])),
+		reason: "SNI_MISMATCH",
+	},
+	{
+		name: "hello of another name after a warning of a foreign version",
+		act: inTunnel(Buffer.concat([inRecords(4, WARNING), clientHello({ sni: "evil.example.test" })])),
+		reason: "SNI_MISMATCH",
+	},
 	{
 		name: "TLS that never finishes its hello",
 		act: inTunnel(clientHello({ sni: NAME }).subarray(0, 40)),
@@ -74,6 +98,26 @@ export const streamAttacks: readonly Attack[] = [
 	{
 		name: "empty lines before another Host",
 		act: inTunnel("\r\n\r\nGET / HTTP/1.1\r\nHost: evil.example.test\r\n\r\n"),
+		reason: "INVALID_DESTINATION",
+	},
+	{
+		name: "a method longer than any",
+		act: inTunnel(`${"LONG".repeat(8)} / HTTP/1.1\r\nHost: evil.example.test\r\n\r\n`),
+		reason: "INVALID_DESTINATION",
+	},
+	{
+		name: "an unknown method on an endless line",
+		act: inTunnel(`LOOK /${"a".repeat(9000)} HTTP/1.1\r\nHost: evil.example.test\r\n\r\n`),
+		reason: "INVALID_DESTINATION",
+	},
+	{
+		name: "a request line with other blanks",
+		act: inTunnel("LOOK\v/\fHTTP/1.1\r\nHost: evil.example.test\r\n\r\n"),
+		reason: "INVALID_DESTINATION",
+	},
+	{
+		name: "empty lines without end before another Host",
+		act: inTunnel(`${"\r\n".repeat(4500)}GET / HTTP/1.1\r\nHost: evil.example.test\r\n\r\n`),
 		reason: "INVALID_DESTINATION",
 	},
 	{ name: "HTTP/0.9", act: inTunnel("GET /\r\n"), reason: "INVALID_DESTINATION" },
