@@ -180,7 +180,15 @@ async function runAll(driver: Driver, machine: Machine): Promise<ReadonlyMap<str
 test("the attacks work where nothing stops them", { skip: "missing" in attack ? attack.missing : false }, (context) => {
 	if (process.getuid?.() !== 0) return context.skip("only root could do them without a sandbox");
 	const path = "path" in attack ? attack.path : "";
-	for (const name of ["unshare_user", "raw_socket", "packet_socket", "tree_open", "device", "keyctl_join"]) {
+	for (const name of [
+		"unshare_user",
+		"raw_socket",
+		"multipath_socket",
+		"packet_socket",
+		"tree_open",
+		"device",
+		"keyctl_join",
+	]) {
 		const { stdout } = spawnSync(path, [name], { encoding: "utf8" });
 		assert.match(stdout, /DONE/, name);
 	}
