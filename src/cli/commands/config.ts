@@ -26,7 +26,7 @@ export const configAction: Action = async ({ operands, flags }) => {
 			key,
 			printable(String(value)) || "-",
 			from,
-			reasonOf(settings, key),
+			whyOf(settings, key),
 		]);
 		process.stdout.write(`${table([["SETTING", "VALUE", "FROM", "WHY"], ...rows])}\n`);
 		if (kept !== null) process.stdout.write(`\nasks ${kept.server} with the token in ${kept.file}\n`);
@@ -41,6 +41,6 @@ function hidden(settings: SettingsTable, one: Effective): Effective {
 	return { ...one, value: settings[one.name]?.secret === undefined ? value : "(set)" };
 }
 
-function reasonOf(settings: SettingsTable, key: string): string {
+function whyOf(settings: SettingsTable, key: string): string {
 	return Object.values(settings).find((setting) => setting.key === key)?.reason ?? "";
 }

@@ -67,7 +67,7 @@ export class IdentityProvider {
 		const configuration = await this.#configuration();
 		const checks = { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce, idTokenExpected: true };
 		const tokens = await oidc.authorizationCodeGrant(configuration, url, checks).catch((error: unknown) => {
-			throw blame(reasonOf(error));
+			throw blame(wordsOf(error));
 		});
 		const claims = tokens.claims();
 		if (claims === undefined) throw blame("the provider said nothing of who it is");
@@ -87,7 +87,7 @@ export class IdentityProvider {
 	): Promise<Readonly<Record<string, unknown>>> {
 		if (configuration.serverMetadata().userinfo_endpoint === undefined) return {};
 		return oidc.fetchUserInfo(configuration, tokens.access_token, subject).catch((error: unknown) => {
-			throw blame(reasonOf(error));
+			throw blame(wordsOf(error));
 		});
 	}
 
@@ -119,7 +119,7 @@ export class IdentityProvider {
 			.catch((error: unknown) => {
 				this.#known = undefined;
 				throw refusal("not-ready", {
-					reason: `the identity provider ${issuer} could not be asked: ${reasonOf(error)}`,
+					reason: `the identity provider ${issuer} could not be asked: ${wordsOf(error)}`,
 				});
 			});
 		return this.#known;
@@ -132,7 +132,7 @@ export function blame(reason: string): Error {
 }
 
 /** Libraries say "unexpected response"; the cause and the provider's own words say more. */
-function reasonOf(error: unknown): string {
+function wordsOf(error: unknown): string {
 	const { message, error_description, error: code, cause } = error as Record<string, unknown>;
 	const inner = cause instanceof Error ? cause.message : undefined;
 	return [error_description ?? code, message, inner].filter((part) => typeof part === "string").join(": ");
