@@ -20,7 +20,7 @@ const [TLS_MAJOR, MOST_LENIENT_MAJOR] = [3, 0x0f];
 /** Until its end a line could become a request line; what goes on beyond this is left to the parser, which refuses it. */
 const MAX_LINE = 8_300;
 /** What some servers split a request line at: Python's at anything that it calls a blank. */
-const BLANKS = String.raw`[\t\v\f\x1c-\x20\x85\xa0]`;
+const BLANKS = String.raw`[\t\v\f\r\x1c-\x20\x85\xa0]`;
 const BLANK = new RegExp(BLANKS);
 const VERSION = new RegExp(`${BLANKS}http/\\d`, "i");
 const KNOWN_METHOD = /^(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI)$/i;
@@ -61,11 +61,11 @@ function oddTlsShape(bytes: Buffer, major: number): Shape {
 
 /** Servers skip empty lines before a request (RFC 9112 section 2.2; nginx any number of them), and some are lenient about the rest of the line. */
 function textShape(bytes: Buffer): Shape {
-	const start = bytes.findIndex((byte) => byte !== 0x0d && byte !== 0x0a && !BLANK.test(String.fromCharCode(byte)));
+	const start = bytes.findIndex((byte) => byte !== 0x0a && !BLANK.test(String.fromCharCode(byte)));
 	if (start < 0) return bytes.length > MAX_LINE ? { kind: "http" } : { kind: "undecided" };
 	const rest = bytes.subarray(start, start + MAX_LINE);
 	const newline = rest.indexOf(0x0a);
-	const line = rest.toString("latin1", 0, newline < 0 ? rest.length : newline);
+	const line = rest.toString("latin1", 0, newline < 0 ? rest.length : newline).replace(/\r$/, "");
 	const word = /^[!#$%&'*+.^_`|~0-9A-Za-z-]*/.exec(line)?.[0] ?? "";
 	const after = line[word.length];
 	if (word === "" || (after !== undefined && !BLANK.test(after))) return { kind: "opaque" };
