@@ -128,10 +128,10 @@ function writeScripts(
 			`GET http://${GOOD}:${GOOD_PORT}/ALIVE-${index} HTTP/1.1\r\nHost: ${GOOD}:${GOOD_PORT}\r\nConnection: close\r\n\r\n`,
 		);
 		const after = batch.manner === "together" ? "" : `\n${alive}`;
-		writeFileSync(
-			join(workspace, `${index}.sh`),
-			isWanted(attack) ? `${attack.script(aimOf(batch, index, places))}${after}\n` : "",
-		);
+		// Where something must arrive a loaded machine has its time; the others wait for nothing.
+		const patience = attack.arrives === undefined ? "" : "export REPLY_MS=8000\n";
+		const script = `${patience}${attack.script(aimOf(batch, index, places))}${after}\n`;
+		writeFileSync(join(workspace, `${index}.sh`), isWanted(attack) ? script : "");
 	}
 	const count = batch.attacks.length;
 	const lines = [

@@ -131,8 +131,9 @@ export function dnsQuery(name: string, type = 1): Buffer {
 	return Buffer.concat([header, ...labels, Buffer.from([0, 0, type, 0, 1])]);
 }
 
-/** Everything a socket says until it ends; destroyed after the time. */
+/** Everything a socket says until it ends; destroyed after the time. What has ended already says nothing more. */
 export async function readAll(socket: Socket, timeoutMs = 30_000): Promise<string> {
+	if (socket.readableEnded || socket.destroyed) return "";
 	const chunks: Buffer[] = [];
 	socket.on("data", (chunk: Buffer) => chunks.push(chunk));
 	await new Promise<void>((done) => {
