@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { connect as dial } from "node:net";
 import { test } from "node:test";
 import fc from "fast-check";
 import WebSocket from "ws";
@@ -137,4 +138,83 @@ inWorlds("fuzz made from our own OpenAPI document", (world) => {
 		);
 		assert.equal((await world().ask("GET", "/up")).status, 200);
 	});
+
+	test("no bytes on a connection end the server", async () => {
+		const { hostname, port } = new URL(world().base);
+		await fc.assert(
+			fc.asyncProperty(spoken, async (bytes) => {
+				const socket = dial(Number(port), hostname);
+				const closed = new Promise((resolve) => socket.once("close", resolve).on("error", () => {}));
+				socket.end(bytes, "latin1");
+				socket.resume();
+				await closed;
+			}),
+			{ numRuns: 300 },
+		);
+		assert.equal((await world().ask("GET", "/up")).status, 200);
+	});
 });
+
+const odd = fc.oneof(
+	fc.string({ unit: "binary", maxLength: 20 }),
+	fc.constantFrom(
+		"//",
+		"/%",
+		"/%00",
+		"*",
+		"http://",
+		"//x:y:z/",
+		"/cable?%",
+		"/../..",
+		"[::",
+		"a".repeat(20_000),
+		"\r\n",
+		"\0",
+	),
+);
+const target = fc.oneof(
+	fc.constantFrom("/cable", "/up", "/conduits/v1/polls", "/docs"),
+	odd,
+	fc.tuple(odd, odd).map((parts) => parts.join("?")),
+);
+const header = fc.oneof(
+	fc.constantFrom(
+		"Host: x",
+		"Upgrade: h2c",
+		"Transfer-Encoding: chunked",
+		"Content-Length: 5",
+		"Content-Length: -1",
+		"Content-Type: application/json",
+		"Expect: 100-continue",
+	),
+	fc.tuple(odd, odd).map((words) => words.join(": ")),
+);
+const FOR_WEBSOCKET = [
+	"Host: x",
+	"Connection: Upgrade",
+	"Upgrade: websocket",
+	"Sec-WebSocket-Version: 13",
+	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+	"Sec-WebSocket-Protocol: actioncable-v1-json",
+];
+const headers = fc
+	.tuple(fc.constantFrom([], ["Host: x"], FOR_WEBSOCKET), fc.array(header, { maxLength: 3 }))
+	.map((parts) => parts.flat());
+/** Nearly a request, or nothing like one. */
+const spoken = fc.oneof(
+	{
+		weight: 5,
+		arbitrary: fc
+			.record({
+				method: fc.oneof(fc.constantFrom("GET", "GET", "POST", "CONNECT", "OPTIONS", "PRI"), odd),
+				target,
+				version: fc.constantFrom("HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/2.0", ""),
+				headers,
+				body: odd,
+			})
+			.map(({ method, target, version, headers, body }) =>
+				[`${method} ${target} ${version}`, ...headers, "", body].join("\r\n"),
+			),
+	},
+	{ weight: 1, arbitrary: fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes).toString("latin1")) },
+);
