@@ -159,6 +159,14 @@ test("one that can't be renewed stops the work before it runs out, and nothing m
 	assert.deepEqual(await made.log.read(made.clock.nowMs), []);
 });
 
+test("one that has ended before it began is not begun", async (context) => {
+	const made = scene(context);
+	made.answers = () => ({ status: 200, body: { state: "canceled", duplicate: true }, retryAfterSeconds: null });
+	assert.equal(await outcomeOf(made), "lost");
+	assert.deepEqual(made.said, ["started"]);
+	assert.throws(() => made.ties(), /does not run/);
+});
+
 test("one that is somebody else's stops the work at once", async (context) => {
 	const made = scene(context);
 	await made.clock.forward(1000);

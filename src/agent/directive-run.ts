@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { Lease } from "../api/conduits/schema.ts";
+import { FINISHED_STATUSES, type Lease } from "../api/conduits/schema.ts";
 import { sendArtifacts } from "./artifact-upload.ts";
 import { delivered, type Waiting } from "./back-off.ts";
 import type { ConduitsClient } from "./conduits-client.ts";
@@ -157,7 +157,9 @@ export class DirectiveRun {
 			effective_capabilities_summary: { profile: this.lease.spec.sandbox_profile, net: net ?? null, fs: fs ?? null },
 		};
 		const reply = await delivered(() => client.report(directive_id, "started", body, this.#token), waiting, shutdown);
-		const isTaken = reply !== undefined && reply.status < 300;
+		const state = (reply?.body as { readonly state?: unknown } | null | undefined)?.state;
+		// One that has ended meanwhile is answered like one that runs.
+		const isTaken = reply !== undefined && reply.status < 300 && !FINISHED_STATUSES.some((end) => end === state);
 		this.#tape(isTaken ? "started_posted" : "started_post_failed", { detail: `status ${reply?.status ?? 0}` });
 		if (isTaken) return true;
 		log.warn({ directive: directive_id, status: reply?.status ?? 0 }, "the lease was lost before the start");

@@ -37,7 +37,8 @@ async function takeBack(session: Session, directive: Directive): Promise<void> {
 	const isCanceled = directive.cancel_requested_at !== null;
 	const mayRetry = wasRunning && directive.attempts < directive.max_attempts;
 	const ended = { finished_at: session.nowMs, lease_expires_at: null };
-	if (isCanceled) await change(session, directive, "cancel", ended);
+	// What was never begun is nobody's any more: its holder's late beginning is refused.
+	if (isCanceled) await change(session, directive, "cancel", wasRunning ? ended : { ...FREED, ...ended });
 	else if (!wasRunning) await change(session, directive, "expire_lease", FREED);
 	else if (mayRetry) await change(session, directive, "retry", { ...FREED, started_at: null });
 	else await change(session, directive, "lose", { ...ended, end_reason: "territory_lost" });
