@@ -179,6 +179,17 @@ function neighbourTests(stores: SampleStores): void {
 		assert.equal(heard.there, before);
 	});
 
+	test("a thousand wake-ups of one transaction are heard elsewhere, each once and in their order", async () => {
+		const { url, store } = await stores.setting();
+		const other = await stores.open(url);
+		const heard: Wake[] = [];
+		other.onWake((each) => heard.push(each));
+		const told = Array.from({ length: 1_000 }, (_, at): Wake => ({ ...wake, commandId: `c${at}` }));
+		await store.transaction(async (session) => told.forEach(session.wake));
+		await until(() => heard.length >= told.length);
+		assert.deepEqual(heard, told);
+	});
+
 	test("what isn't a wake-up of ours is nothing to the listeners", async () => {
 		const { store } = await stores.setting();
 		const heard: Wake[] = [];

@@ -47,6 +47,8 @@ export class LocalWakes implements Wakes {
 }
 
 const RECONNECT_MS = 1000;
+/** PostgreSQL takes less than 8,000 bytes in a notification. */
+const MOST_PAYLOAD_BYTES = 7_900;
 
 /**
  * PostgreSQL's LISTEN and NOTIFY on a connection of its own, opened again whenever it is lost. Transactions don't notify: those that
@@ -72,8 +74,7 @@ export class PostgresWakes implements Wakes {
 		client.on("error", () => this.#lost(client));
 		client.on("end", () => this.#lost(client));
 		client.on("notification", ({ payload }) => {
-			const wake = wakeOf(payload);
-			if (wake !== undefined) this.#local.tell(wake);
+			for (const wake of wakesOf(payload)) this.#local.tell(wake);
 		});
 		await client.connect();
 		await client.query(`LISTEN ${WAKE_CHANNEL}`);
@@ -92,9 +93,8 @@ export class PostgresWakes implements Wakes {
 	async #send(): Promise<void> {
 		this.#isSending = true;
 		while (this.#waiting.length > 0 && this.#client !== undefined) {
-			const told = this.#waiting.splice(0);
-			const notify = "select pg_notify($1, wake) from unnest($2::text[]) as wake";
-			await this.#client.query(notify, [WAKE_CHANNEL, told]).catch(() => undefined);
+			const notify = "select pg_notify($1, wakes) from unnest($2::text[]) as wakes";
+			await this.#client.query(notify, [WAKE_CHANNEL, packed(this.#waiting.splice(0))]).catch(() => undefined);
 		}
 		this.#waiting = [];
 		this.#isSending = false;
@@ -117,12 +117,27 @@ export class PostgresWakes implements Wakes {
 	}
 }
 
+/** As few notifications as they fit into. One alone is no list: a control plane of an older version knows that alone. */
+function packed(wakes: readonly string[]): readonly string[] {
+	const packs: string[][] = [];
+	let left = 0;
+	for (const wake of wakes) {
+		left -= Buffer.byteLength(wake) + 1;
+		if (left < 0) {
+			packs.push([]);
+			left = MOST_PAYLOAD_BYTES - Buffer.byteLength(wake);
+		}
+		packs.at(-1)?.push(wake);
+	}
+	return packs.map((pack) => (pack.length === 1 ? String(pack[0]) : `[${pack.join()}]`));
+}
+
 /** Whoever may write to the database may notify: what isn't one of ours is nothing. */
-function wakeOf(payload: string | undefined): Wake | undefined {
+function wakesOf(payload: string | undefined): readonly Wake[] {
 	try {
-		const wake: unknown = JSON.parse(payload ?? "");
-		return typeof wake === "object" && wake !== null && "kind" in wake ? (wake as Wake) : undefined;
+		const told: unknown = JSON.parse(payload ?? "");
+		return [told].flat().filter((wake): wake is Wake => typeof wake === "object" && wake !== null && "kind" in wake);
 	} catch {
-		return undefined;
+		return [];
 	}
 }
