@@ -190,6 +190,17 @@ function neighbourTests(stores: SampleStores): void {
 		assert.deepEqual(heard, told);
 	});
 
+	test("rows are found by an index, also by what is planned while there are none", async () => {
+		const store = await stores.open();
+		const { rows } = await store.read(({ db }) =>
+			sql<{ "QUERY PLAN": string }>`explain select f.id from facilities as f
+				inner join json_populate_recordset(null::facilities, ${"[]"}) as given on given.id = f.id`.execute(db),
+		);
+		const plan = rows.map((row) => row["QUERY PLAN"]).join("\n");
+		assert.match(plan, /Index/);
+		assert.doesNotMatch(plan, /Seq Scan|Hash Join|Merge Join/);
+	});
+
 	test("what isn't a wake-up of ours is nothing to the listeners", async () => {
 		const { store } = await stores.setting();
 		const heard: Wake[] = [];
