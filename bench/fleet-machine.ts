@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { type Client, connect } from "../src/api/index.ts";
+import { freePort } from "../test/fixtures/free-port.ts";
 import { runProgram } from "./measure.ts";
 import { packagedVouch, privateEnvironment } from "./vouch.ts";
 
@@ -85,15 +85,6 @@ function startProgram([file = "", ...words]: readonly string[], environment: Nod
 			await ended;
 		},
 	};
-}
-
-function freePort(): Promise<number> {
-	return new Promise((resolve) => {
-		const listener = createServer().listen(0, "127.0.0.1", () => {
-			const address = listener.address();
-			listener.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-		});
-	});
 }
 
 /** What a process and all that it started hold, in MiB: resident, and with shared pages counted by their share. */

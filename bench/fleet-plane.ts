@@ -5,7 +5,6 @@ import { type OperationName, operations } from "../src/api/index.ts";
 import { newId } from "../src/core/index.ts";
 import { signerOf } from "../src/evidence/index.ts";
 import {
-	APPROVAL_WAIT_MS,
 	addFacility,
 	addOwner,
 	addTerritory,
@@ -19,6 +18,7 @@ import {
 	type Owner,
 	type OwnRequest,
 	openStore,
+	STANDARD_SETTINGS,
 	type Store,
 } from "../src/fleet/index.ts";
 
@@ -53,13 +53,7 @@ export async function openPlane(url: string, directory: string): Promise<Plane> 
 			authority: await CertificateAuthority.open(join(directory, "ca"), Date.now()),
 			keys: { signer: () => signer, trusted: () => [] },
 			identityProvider: null,
-			settings: {
-				cableUrl: "/cable",
-				nodeVersions: null,
-				maxLogChunkBytes: 262_144,
-				leaseMs: LEASE_MS,
-				approvalWaitMs: APPROVAL_WAIT_MS,
-			},
+			settings: STANDARD_SETTINGS,
 		},
 		auth: { territoryMode: "either", fingerprintHeader: null, peopleHeaders: "accepted" },
 		tls: null,

@@ -20,7 +20,7 @@ export { type AuthSettings, type TerritoryAuthMode, tokenDigestOf } from "./http
 export { DirectiveTokens } from "./http/directive-token.ts";
 export type { OwnRequest } from "./http/requests.ts";
 export { append as appendToJournal, checkJournal } from "./journal/journal.ts";
-export { APPROVAL_WAIT_MS, type FleetSettings, LEASE_MS, type Services } from "./services.ts";
+export { type FleetSettings, LEASE_MS, type Services, STANDARD_SETTINGS } from "./services.ts";
 export { type BackupContents, backupStore, restoreStore } from "./store/backup.ts";
 export { openStore } from "./store/open.ts";
 // Rows for tests, of other folders too.

@@ -30,7 +30,13 @@ export interface FleetSettings {
 
 /** Unless settings say otherwise (conduits section 1.7). */
 export const LEASE_MS = 300_000;
-export const APPROVAL_WAIT_MS = 7 * 24 * 3_600_000;
+export const STANDARD_SETTINGS: FleetSettings = {
+	cableUrl: "/cable",
+	nodeVersions: null,
+	maxLogChunkBytes: 262_144,
+	leaseMs: LEASE_MS,
+	approvalWaitMs: 7 * 24 * 3_600_000,
+};
 /** Conduits section 2.3. */
 export const MOST_CLAIMS = 5;
 export const POLL_SECONDS = 2;

@@ -7,16 +7,17 @@ import { ROLES, type Role } from "../../src/api/people/schema.ts";
 import { newId } from "../../src/core/index.ts";
 import type { Store, TerritoryAuthMode } from "../../src/fleet/index.ts";
 import {
-	APPROVAL_WAIT_MS,
 	addFacility,
 	addOwner,
 	CertificateAuthority,
+	type ControlPlane,
 	createControlPlane,
 	DirectiveTokens,
 	DirectoryBlobs,
 	LEASE_MS,
 	type Owner,
 	openStore,
+	STANDARD_SETTINGS,
 } from "../../src/fleet/index.ts";
 import { openKeyStore } from "../../src/journal/index.ts";
 import { writeServerCertificate } from "../agent/server-certificate.ts";
@@ -60,6 +61,7 @@ export interface World {
 	readonly base: string;
 	/** By which clients know a control plane with TLS. */
 	readonly serverCertificate: string | null;
+	readonly control: ControlPlane;
 	readonly store: Store;
 	readonly tokens: DirectiveTokens;
 	readonly home: string;
@@ -105,13 +107,7 @@ export async function openWorld(
 			authority,
 			keys,
 			identityProvider: null,
-			settings: {
-				cableUrl: "/cable",
-				nodeVersions: nodeVersions ?? null,
-				maxLogChunkBytes: 262_144,
-				leaseMs: LEASE_MS,
-				approvalWaitMs: APPROVAL_WAIT_MS,
-			},
+			settings: { ...STANDARD_SETTINGS, nodeVersions: nodeVersions ?? null },
 		},
 		auth: { territoryMode: mode, fingerprintHeader: "X-Nexus-Client-Cert-Fingerprint", peopleHeaders: "accepted" },
 		tls: server && { ...server, ca: authority.certificatePem },
@@ -127,6 +123,7 @@ export async function openWorld(
 	const world: World = {
 		base,
 		serverCertificate: ca,
+		control: plane,
 		store,
 		tokens,
 		home,

@@ -4,7 +4,6 @@ import { sql } from "kysely";
 import pino from "pino";
 import { signerOf } from "../../src/evidence/index.ts";
 import {
-	APPROVAL_WAIT_MS,
 	type CertificateAuthority,
 	type ControlPlane,
 	type ControlPlaneParts,
@@ -13,6 +12,7 @@ import {
 	DirectiveTokens,
 	LEASE_MS,
 	openStore,
+	STANDARD_SETTINGS,
 	type Store,
 } from "../../src/fleet/index.ts";
 import { Crash, type Faults, FaultyStore } from "./faulty-store.ts";
@@ -73,13 +73,7 @@ export async function openWorld(
 		authority,
 		keys,
 		identityProvider: null,
-		settings: {
-			cableUrl: "/cable",
-			nodeVersions: null,
-			maxLogChunkBytes: 262_144,
-			leaseMs: LEASE_MS,
-			approvalWaitMs: APPROVAL_WAIT_MS,
-		},
+		settings: STANDARD_SETTINGS,
 	};
 	const planes = Array.from({ length: CONTROL_PLANES }, () =>
 		newControlPlane(new FaultyStore(store, faults), services, nowMs),
